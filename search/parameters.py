@@ -1,0 +1,208 @@
+"""The kinds of parameter a search space is made of.
+
+Every class here is plain data that pydantic's TypeAdapter reads and writes as it stands.
+Sequences are accepted as any sequence and kept as tuples.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from search.errors import InvalidConfig, InvalidSpace
+from search.values import Flag, Real, Tagged, Value, Whole, Wire, is_number, same_value
+
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+MAX_CHOICES = 1000
+MAX_TEXT = 1000
+MAX_INT = 2**53  # the integers that a JSON number and a float64 hold exactly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition(Wire):
+    """Holds while the named parameter is active and has one of the values (`in` on the wire)."""
+
+    parameter: str
+    values: Sequence[Value]
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        **Wire.__pydantic_config__,
+        "alias_generator": {"parameter": "parameter", "values": "in"}.__getitem__,
+        "populate_by_name": True,
+        "serialize_by_alias": True,
+    }
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+        if not self.values:
+            raise InvalidSpace(f"a condition on {self.parameter!r} needs at least one value")
+
+    def allows(self, value: Value) -> bool:
+        """Whether the parent's value satisfies the condition."""
+        return any(same_value(value, allowed) for allowed in self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatParameter(Wire):
+    """A real number in [low, high]; with `step`, one of low, low + step, ..."""
+
+    name: str
+    low: Real
+    high: Real
+    log: Flag = False
+    step: Real | None = None
+    default: Real | None = None
+    when: Sequence[Condition] = ()
+    kind: Literal["float"] = "float"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        for field in ("low", "high", "step", "default"):
+            value = getattr(self, field)
+            if value is not None:
+                object.__setattr__(self, field, float(value))
+        object.__setattr__(self, "when", tuple(self.when))
+        _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
+        if self.default is not None:
+            object.__setattr__(self, "default", self.check(self.default))
+
+    def check(self, value: object) -> float:
+        """The value as this parameter holds it; raises InvalidConfig when it is out of range."""
+        if not is_number(value):
+            raise _wrong(self.name, f"a number in [{self.low}, {self.high}]", value)
+        number = float(value)  # type: ignore[arg-type]
+        if not (self.low <= number <= self.high):
+            raise _wrong(self.name, f"a number in [{self.low}, {self.high}]", value)
+        return number if self.step is None else self._on_step(number, value)
+
+    def _on_step(self, number: float, value: object) -> float:
+        assert self.step is not None
+        count = round((number - self.low) / self.step)
+        # The grid is computed in floats: a value within 1e-9 of a step is that step.
+        level = min(self.low + count * self.step, self.high)
+        if not math.isclose(number, level, rel_tol=1e-9, abs_tol=1e-9 * self.step):
+            raise _wrong(self.name, f"{self.low} plus a multiple of {self.step}", value)
+        return level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntParameter(Wire):
+    """A whole number in [low, high], both included; with `step`, one of low, low + step, ..."""
+
+    name: str
+    low: Whole
+    high: Whole
+    log: Flag = False
+    step: Whole = 1
+    default: Whole | None = None
+    when: Sequence[Condition] = ()
+    kind: Literal["int"] = "int"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        object.__setattr__(self, "when", tuple(self.when))
+        if max(abs(self.low), abs(self.high)) > MAX_INT:
+            raise InvalidSpace(f"{self.name}: bounds must lie within ±2**53")
+        _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
+        if self.default is not None:
+            object.__setattr__(self, "default", self.check(self.default))
+
+    def check(self, value: object) -> int:
+        """The value as this parameter holds it; raises InvalidConfig when it is out of range."""
+        expected = f"a whole number in [{self.low}, {self.high}]"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON writers do not tell 1.0 from 1
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong(self.name, expected, value)
+        if not (self.low <= value <= self.high):
+            raise _wrong(self.name, expected, value)
+        if (value - self.low) % self.step:
+            raise _wrong(self.name, f"{self.low} plus a multiple of {self.step}", value)
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceParameter(Wire):
+    """One of the choices; `ordered` says that neighbours in the list are alike.
+
+    Two choices false and true make a switch, a single choice makes a fixed value.  A default of
+    None means that there is none: null can be a choice, but not the default one.
+    """
+
+    name: str
+    choices: Sequence[Value]
+    ordered: Flag = False
+    default: Value = None
+    when: Sequence[Condition] = ()
+    kind: Literal["choice"] = "choice"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        object.__setattr__(self, "choices", tuple(self.choices))
+        object.__setattr__(self, "when", tuple(self.when))
+        if not 1 <= len(self.choices) <= MAX_CHOICES:
+            raise InvalidSpace(
+                f"{self.name}: expected 1 to {MAX_CHOICES} choices, got {len(self.choices)}"
+            )
+        for value in self.choices:
+            _check_choice(self.name, value)
+        _check_distinct(self.name, self.choices)
+        if self.default is not None:
+            object.__setattr__(self, "default", self.check(self.default))
+
+    def check(self, value: object) -> Value:
+        """The choice that equals the value; raises InvalidConfig when there is none."""
+        for choice in self.choices:
+            if isinstance(value, bool | int | float | str | None) and same_value(choice, value):
+                return choice
+        raise _wrong(self.name, f"one of {list(self.choices)!r}", value)
+
+
+Parameter: TypeAlias = Annotated[FloatParameter | IntParameter | ChoiceParameter, Tagged()]
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name) or name != name.strip():
+        raise InvalidSpace(
+            f"a parameter name needs 1 to 128 printable characters without space at the ends, got {name!r:.80}"
+        )
+
+
+def _check_bounds(name: str, low: float, high: float, *, log: bool, step: float | None) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InvalidSpace(f"{name}: bounds must be finite, got low={low}, high={high}")
+    if low > high:
+        raise InvalidSpace(f"{name}: expected low <= high, got low={low}, high={high}")
+    if not math.isfinite(high - low):
+        raise InvalidSpace(f"{name}: high - low overflows, got low={low}, high={high}")
+    if log and low <= 0:
+        raise InvalidSpace(f"{name}: a log scale needs low > 0, got low={low}")
+    if step is not None and not (math.isfinite(step) and step > 0):
+        raise InvalidSpace(f"{name}: expected step > 0, got step={step}")
+    if log and step is not None and step != 1:
+        raise InvalidSpace(f"{name}: log and step exclude each other, got step={step}")
+
+
+def _check_choice(name: str, value: Value) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidSpace(f"{name}: a choice must be finite, got {value}")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise InvalidSpace(f"{name}: an integer choice must lie within ±2**53")
+    if isinstance(value, str) and (len(value) > MAX_TEXT or "\x00" in value):
+        raise InvalidSpace(
+            f"{name}: a text choice has at most {MAX_TEXT} characters and no NUL character"
+        )
+
+
+def _check_distinct(name: str, choices: Sequence[Value]) -> None:
+    seen: set[tuple[bool, Value]] = set()
+    for value in choices:
+        key = (isinstance(value, bool), value)
+        if key in seen:
+            raise InvalidSpace(f"{name}: choice {value!r} is given twice")
+        seen.add(key)
+
+
+def _wrong(name: str, expected: str, value: object) -> InvalidConfig:
+    return InvalidConfig(f"{name}: expected {expected}, got {value!r:.200}", parameter=name)

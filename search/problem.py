@@ -1,0 +1,97 @@
+"""What a study is after: objectives, and constraints on outcomes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from search.errors import InvalidProblem
+from search.parameters import NAME
+from search.space import SearchSpace
+from search.values import Real, Whole, Wire
+
+MAX_OBJECTIVES = 8
+MAX_CONSTRAINTS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective(Wire):
+    """A metric to minimise or maximise.
+
+    `read` says which of a trial's measured values counts when `tell` gave none: the last step's,
+    or the best over its steps.  `reference` is the worst value worth having (several objectives).
+    """
+
+    metric: str
+    goal: Literal["minimize", "maximize"] = "minimize"
+    read: Literal["last", "best"] = "last"
+    reference: Real | None = None
+
+    def __post_init__(self) -> None:
+        check_metric_name(self.metric)
+
+    def loss(self, value: float) -> float:
+        """The value with its sign turned so that lower is better; non-finite becomes +inf."""
+        if not math.isfinite(value):
+            return math.inf
+        return value if self.goal == "minimize" else -value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeConstraint(Wire):
+    """A metric that must end at most, or at least, at a bound."""
+
+    metric: str
+    at_most: Real | None = None
+    at_least: Real | None = None
+
+    def __post_init__(self) -> None:
+        check_metric_name(self.metric)
+        if self.at_most is None and self.at_least is None:
+            raise InvalidProblem(f"constraint on {self.metric!r}: give at_most or at_least")
+        if None not in (self.at_most, self.at_least) and self.at_least > self.at_most:  # type: ignore[operator]
+            raise InvalidProblem(
+                f"constraint on {self.metric!r}: at_least={self.at_least} exceeds at_most={self.at_most}"
+            )
+
+    def holds(self, value: float) -> bool:
+        """Whether the value meets the constraint; NaN does not."""
+        low = -math.inf if self.at_least is None else self.at_least
+        high = math.inf if self.at_most is None else self.at_most
+        return low <= value <= high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Wire):
+    """All that a searcher knows of a study besides its history."""
+
+    space: SearchSpace
+    objectives: Sequence[Objective]
+    constraints: Sequence[OutcomeConstraint] = ()
+    seed: Whole = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+        if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
+            raise InvalidProblem(
+                f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"
+            )
+        if len(self.constraints) > MAX_CONSTRAINTS:
+            raise InvalidProblem(
+                f"expected at most {MAX_CONSTRAINTS} constraints, got {len(self.constraints)}"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise InvalidProblem(f"seed: expected 0 <= seed < 2**63, got {self.seed}")
+        metrics = [objective.metric for objective in self.objectives]
+        for metric in metrics:
+            if metrics.count(metric) > 1:
+                raise InvalidProblem(f"objective {metric!r} is given twice")
+
+
+def check_metric_name(name: str) -> None:
+    """Raise InvalidProblem unless the name can name a metric."""
+    if not NAME.fullmatch(name) or name != name.strip():
+        raise InvalidProblem(
+            f"a metric name needs 1 to 128 printable characters without space at the ends, got {name!r:.80}"
+        )

@@ -1,0 +1,123 @@
+"""The search space: parameters, which of them are active, and what a legal config is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from search.errors import InvalidConfig, InvalidSpace
+from search.parameters import FloatParameter, Parameter
+from search.values import Config, Value, Wire
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_PARAMETERS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSpace(Wire):
+    """What may be tried.  Names are unique and a parent stands before its children.
+
+    A parameter is active when all its conditions hold; inactive ones are absent from a config.
+    """
+
+    parameters: Sequence[Parameter]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(self.parameters))
+        if not 1 <= len(self.parameters) <= MAX_PARAMETERS:
+            raise InvalidSpace(
+                f"a space has 1 to {MAX_PARAMETERS} parameters, got {len(self.parameters)}"
+            )
+        earlier: dict[str, Parameter] = {}
+        for parameter in self.parameters:
+            if parameter.name in earlier:
+                raise InvalidSpace(f"parameter {parameter.name!r} is given twice")
+            _check_conditions(parameter, earlier)
+            earlier[parameter.name] = parameter
+
+    def __getitem__(self, name: str) -> Parameter:
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise KeyError(name)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether any parameter is active only for some values of others."""
+        return any(parameter.when for parameter in self.parameters)
+
+    def active(self, config: Config) -> Iterator[Parameter]:
+        """The parameters that are active in the config, parents before children."""
+        known: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if all(c.parameter in known and c.allows(known[c.parameter]) for c in parameter.when):
+                if parameter.name in config:
+                    known[parameter.name] = config[parameter.name]
+                yield parameter
+
+    def check(self, config: Config) -> dict[str, Value]:
+        """The config with each value as its parameter holds it, in the order of the space.
+
+        Raises InvalidConfig when a value is out of range, an active parameter is missing, or a
+        name is unknown or inactive.
+        """
+        checked: dict[str, Value] = {}
+        for parameter in self.active(config):
+            if parameter.name not in config:
+                raise InvalidConfig(
+                    f"{parameter.name}: expected a value, got none", parameter=parameter.name
+                )
+            checked[parameter.name] = parameter.check(config[parameter.name])
+        for name in config:
+            if name not in checked:
+                raise self._stray(name)
+        return checked
+
+    def defaults(self) -> dict[str, Value] | None:
+        """The config of all defaults, or None when an active parameter has no default."""
+        config: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if all(c.parameter in config and c.allows(config[c.parameter]) for c in parameter.when):
+                if parameter.default is None:
+                    return None
+                config[parameter.name] = parameter.default
+        return config
+
+    def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
+        """`count` configs drawn uniformly on the declared scales."""
+        from search.encoding import decode
+
+        uniform = rng.random((count, len(self.parameters)))
+        return [decode(self, row) for row in uniform]
+
+    def _stray(self, name: str) -> InvalidConfig:
+        if any(parameter.name == name for parameter in self.parameters):
+            return InvalidConfig(f"{name}: is not active in this config", parameter=name)
+        return InvalidConfig(f"{name!r:.80} is not a parameter of this space", parameter=name)
+
+
+def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
+    for condition in parameter.when:
+        parent = earlier.get(condition.parameter)
+        if parent is None:
+            raise InvalidSpace(
+                f"{parameter.name}: its condition names {condition.parameter!r}, "
+                "which must be a parameter declared before it"
+            )
+        if isinstance(parent, FloatParameter):
+            raise InvalidSpace(
+                f"{parameter.name}: a condition needs a choice or an int, "
+                f"but {parent.name!r} is a float"
+            )
+        for value in condition.values:
+            _check_possible(parameter.name, parent, value)
+
+
+def _check_possible(name: str, parent: Parameter, value: Value) -> None:
+    try:
+        parent.check(value)
+    except InvalidConfig as error:
+        raise InvalidSpace(f"{name}: its condition can never hold: {error}") from None

@@ -1,0 +1,70 @@
+"""The values that parameters take, and when two of them are the same."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
+
+Value: TypeAlias = bool | int | float | str | None
+Config: TypeAlias = Mapping[str, Value]
+JSON: TypeAlias = bool | int | float | str | None | list["JSON"] | dict[str, "JSON"]
+
+
+class Strict:
+    """Marks a field that pydantic, where it reads one, must not convert: "1" is no number.
+
+    pydantic asks any annotation for this method, so the search layer need not import it.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: Callable[[object], dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {**handler(source), "strict": True}
+
+
+Real: TypeAlias = Annotated[float, Strict()]
+Whole: TypeAlias = Annotated[int, Strict()]
+Flag: TypeAlias = Annotated[bool, Strict()]
+
+
+class Tagged:
+    """Marks a union of dataclasses that `kind` tells apart, so that errors speak of one member."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Any) -> dict[str, Any]:
+        members = {member.kind_of(): member for member in get_args(source)}
+        choices = {kind: handler.generate_schema(member) for kind, member in members.items()}
+        return {"type": "tagged-union", "discriminator": "kind", "choices": choices}
+
+
+class Wire:
+    """The reading rules of every dataclass that travels: no unknown keys, no NaN, no infinity."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
+    __slots__ = ()
+
+    @classmethod
+    def kind_of(cls) -> str:
+        """The value of `kind` that names this class on the wire."""
+        return str(next(f.default for f in fields(cls) if f.name == "kind"))  # type: ignore[arg-type]
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a number; a bool, which Python counts as an int, is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def same_value(a: Value, b: Value) -> bool:
+    """Equality as JSON sees it: 1 equals 1.0, but neither equals true."""
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def canonical_json(config: Config) -> str:
+    """The config as text that is equal for equal configs: sorted keys, 1.0 written as 1."""
+    plain = {name: _plain(config[name]) for name in sorted(config)}
+    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Value) -> Value:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value

@@ -1,0 +1,106 @@
+"""Studies: what they are, the version of their spec, and the one hot row that counts their trials."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from service.db.metadata import (
+    Timestamp,
+    created_at,
+    document,
+    identity,
+    metadata,
+    public_id,
+)
+
+STUDY_STATES = ("active", "paused", "stopped", "completed", "deleted")
+
+study = Table(
+    "study",
+    metadata,
+    identity(),
+    public_id(),
+    Column("project_id", BigInteger, ForeignKey("project.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("state_reason", Text),  # why it was stopped, paused or completed
+    Column("spec_version", SmallInteger, nullable=False, server_default="1"),
+    Column("revision", Integer, nullable=False, server_default="1"),  # the ETag of PATCH
+    Column("seed", BigInteger, nullable=False),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("budget_trials", Integer),
+    Column("budget_hours", Double),
+    Column("budget_target", Double),  # of the first objective
+    Column("max_running", Integer),
+    Column("max_attempts", SmallInteger, nullable=False, server_default="4"),
+    Column("max_failed", Integer, nullable=False, server_default="10"),
+    Column("lease_seconds", Double, nullable=False, server_default="60"),
+    document("managed", nullable=True),
+    created_at(),
+    Column("started_at", Timestamp),  # its first lease
+    Column("finished_at", Timestamp),
+    Column("deleted_at", Timestamp),
+    Index(
+        "uq_study_project_id_name",
+        "project_id",
+        "name",
+        unique=True,
+        postgresql_where=text("deleted_at is null"),
+    ),
+    CheckConstraint(f"state in {STUDY_STATES}", name="state"),
+    CheckConstraint("(state = 'deleted') = (deleted_at is not null)", name="deleted"),
+    CheckConstraint("budget_trials > 0", name="budget_trials"),
+    CheckConstraint("budget_hours > 0", name="budget_hours"),
+    CheckConstraint("max_running > 0", name="max_running"),
+    CheckConstraint("max_attempts > 0", name="max_attempts"),
+    CheckConstraint("lease_seconds > 0", name="lease_seconds"),
+)
+
+study_spec = Table(
+    "study_spec",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", SmallInteger, primary_key=True),
+    document("space"),
+    document("objectives"),
+    document("constraints"),
+    document("searcher"),
+    document("scheduler"),
+    created_at(),
+)
+
+# Always locked last (trial -> lease -> study_counter).  version grows with every change of a trial.
+study_counter = Table(
+    "study_counter",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("next_number", Integer, nullable=False, server_default="0"),
+    Column("running", Integer, nullable=False, server_default="0"),
+    Column("finished", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),  # part of finished
+    Column("version", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("running >= 0 and finished + running <= next_number", name="counts"),
+    postgresql_with={"fillfactor": "50"},
+)
+
+metric_name = Table(
+    "metric_name",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", SmallInteger, primary_key=True),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("study_id", "name"),
+)
