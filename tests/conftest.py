@@ -1,4 +1,4 @@
-"""What tests everywhere share: a real Postgres, and a fresh database for each test that wants one."""
+"""What tests everywhere share: a real Postgres, and a fresh database for each test."""
 
 import itertools
 import os
@@ -39,7 +39,7 @@ class Postgres:
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is still connected."""
-        name = url.split("?")[0].rsplit("/", 1)[1]
+        name = url.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
         self.run(f"drop database if exists {name} with (force)")
 
 

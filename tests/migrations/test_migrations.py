@@ -1,4 +1,4 @@
-"""Migrations give the tables that the code declares, there and back, from any number of replicas."""
+"""Migrations give the tables that the code declares: there, back, and two at once."""
 
 from threading import Barrier, Thread
 
