@@ -20,7 +20,7 @@ class InvalidSpace(SearchError, ValueError):
 
 
 class InvalidConfig(SearchError, ValueError):
-    """A config that is not a point of its space; `parameter` names the culprit where there is one."""
+    """A config that is not a point of its space; `parameter` names the culprit, if there is one."""
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:
         super().__init__(message)

@@ -64,6 +64,7 @@ class FloatParameter(Wire):
                 object.__setattr__(self, field, float(value))
         object.__setattr__(self, "when", tuple(self.when))
         _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
+        _check_resolution(self.name, self.low, self.high, self.step)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
 
@@ -80,10 +81,18 @@ class FloatParameter(Wire):
         assert self.step is not None
         count = round((number - self.low) / self.step)
         # The grid is computed in floats: a value within 1e-9 of a step is that step.
-        level = min(self.low + count * self.step, self.high)
+        level = self.low + count * self.step
         if not math.isclose(number, level, rel_tol=1e-9, abs_tol=1e-9 * self.step):
             raise _wrong(self.name, f"{self.low} plus a multiple of {self.step}", value)
-        return level
+        return min(level, self.high)
+
+    @property
+    def steps(self) -> int:
+        """How many steps lead from low to the highest level; 0 without a step."""
+        if self.step is None:
+            return 0
+        ratio = (self.high - self.low) / self.step
+        return math.floor(ratio * (1 + 4e-16) + 1e-10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +113,9 @@ class IntParameter(Wire):
         object.__setattr__(self, "when", tuple(self.when))
         if max(abs(self.low), abs(self.high)) > MAX_INT:
             raise InvalidSpace(f"{self.name}: bounds must lie within ±2**53")
-        _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
+        # Every whole number is a level of a log scale, so a step of 1 says nothing.
+        step = None if self.step == 1 else self.step
+        _check_bounds(self.name, self.low, self.high, log=self.log, step=step)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
 
@@ -165,7 +176,8 @@ Parameter: TypeAlias = Annotated[FloatParameter | IntParameter | ChoiceParameter
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or name != name.strip():
         raise InvalidSpace(
-            f"a parameter name needs 1 to 128 printable characters without space at the ends, got {name!r:.80}"
+            f"a parameter name needs 1 to 128 printable characters, no space at the ends, "
+            f"got {name!r:.80}"
         )
 
 
@@ -180,8 +192,14 @@ def _check_bounds(name: str, low: float, high: float, *, log: bool, step: float 
         raise InvalidSpace(f"{name}: a log scale needs low > 0, got low={low}")
     if step is not None and not (math.isfinite(step) and step > 0):
         raise InvalidSpace(f"{name}: expected step > 0, got step={step}")
-    if log and step is not None and step != 1:
+    if log and step is not None:
         raise InvalidSpace(f"{name}: log and step exclude each other, got step={step}")
+
+
+def _check_resolution(name: str, low: float, high: float, step: float | None) -> None:
+    """Refuse steps so fine that neighbouring levels are the same float."""
+    if step is not None and step < 4 * max(math.ulp(low), math.ulp(high)):
+        raise InvalidSpace(f"{name}: floats between {low} and {high} are coarser than step={step}")
 
 
 def _check_choice(name: str, value: Value) -> None:

@@ -51,7 +51,8 @@ class OutcomeConstraint(Wire):
             raise InvalidProblem(f"constraint on {self.metric!r}: give at_most or at_least")
         if None not in (self.at_most, self.at_least) and self.at_least > self.at_most:  # type: ignore[operator]
             raise InvalidProblem(
-                f"constraint on {self.metric!r}: at_least={self.at_least} exceeds at_most={self.at_most}"
+                f"constraint on {self.metric!r}: at_least={self.at_least} "
+                f"exceeds at_most={self.at_most}"
             )
 
     def holds(self, value: float) -> bool:
@@ -93,5 +94,6 @@ def check_metric_name(name: str) -> None:
     """Raise InvalidProblem unless the name can name a metric."""
     if not NAME.fullmatch(name) or name != name.strip():
         raise InvalidProblem(
-            f"a metric name needs 1 to 128 printable characters without space at the ends, got {name!r:.80}"
+            f"a metric name needs 1 to 128 printable characters, no space at the ends, "
+            f"got {name!r:.80}"
         )

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 
 from search.values import Wire
 
-# A milestone's standings are bounded so that a report costs the same in a study of 100 trials and of
-# 100,000: the rank among the latest 1,000 is within 0.05 of the rank among all (three sigma).
+# A milestone's standings are bounded so that a report costs the same in a study of 100 trials and
+# of 100,000: the rank among the latest 1,000 is within 0.05 of the rank among all (three sigma).
 MAX_STANDINGS = 1000
 
 
@@ -26,7 +26,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
-    """The latest MAX_STANDINGS trials (by number) that reached one milestone, the deciding one among them."""
+    """The latest MAX_STANDINGS trials (by number) at one milestone, the deciding one among them."""
 
     step: int
     entries: Sequence[Standing]

@@ -53,7 +53,7 @@ class SearchSpace(Wire):
         """The parameters that are active in the config, parents before children."""
         known: dict[str, Value] = {}
         for parameter in self.parameters:
-            if all(c.parameter in known and c.allows(known[c.parameter]) for c in parameter.when):
+            if is_active(parameter, known):
                 if parameter.name in config:
                     known[parameter.name] = config[parameter.name]
                 yield parameter
@@ -80,7 +80,7 @@ class SearchSpace(Wire):
         """The config of all defaults, or None when an active parameter has no default."""
         config: dict[str, Value] = {}
         for parameter in self.parameters:
-            if all(c.parameter in config and c.allows(config[c.parameter]) for c in parameter.when):
+            if is_active(parameter, config):
                 if parameter.default is None:
                     return None
                 config[parameter.name] = parameter.default
@@ -88,15 +88,20 @@ class SearchSpace(Wire):
 
     def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
         """`count` configs drawn uniformly on the declared scales."""
-        from search.encoding import decode
+        from search.encoding import Cube
 
-        uniform = rng.random((count, len(self.parameters)))
-        return [decode(self, row) for row in uniform]
+        cube = Cube(self)
+        return [cube.decode(row) for row in rng.random((count, len(self.parameters)))]
 
     def _stray(self, name: str) -> InvalidConfig:
         if any(parameter.name == name for parameter in self.parameters):
             return InvalidConfig(f"{name}: is not active in this config", parameter=name)
         return InvalidConfig(f"{name!r:.80} is not a parameter of this space", parameter=name)
+
+
+def is_active(parameter: Parameter, config: Config) -> bool:
+    """Whether the parameter's conditions hold, given the values of what is declared before it."""
+    return all(c.parameter in config and c.allows(config[c.parameter]) for c in parameter.when)
 
 
 def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:

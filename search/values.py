@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 Value: TypeAlias = bool | int | float | str | None
 Config: TypeAlias = Mapping[str, Value]
-JSON: TypeAlias = bool | int | float | str | None | list["JSON"] | dict[str, "JSON"]
 
 
 class Strict:
@@ -25,6 +24,18 @@ class Strict:
 Real: TypeAlias = Annotated[float, Strict()]
 Whole: TypeAlias = Annotated[int, Strict()]
 Flag: TypeAlias = Annotated[bool, Strict()]
+
+
+class AsItStands:
+    """Marks a field that pydantic passes on unread: JSON that only its writer understands."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> dict[str, Any]:
+        return {"type": "any"}
+
+
+JSON: TypeAlias = Annotated[
+    bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None, AsItStands()
+]
 
 
 class Tagged:
