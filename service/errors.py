@@ -3,7 +3,7 @@
 Every error is one class here; its code is part of the API and is what the SDK maps.
 
 ServiceError
-├── 400 InvalidJson          the body is no JSON object, or holds NaN, repeated keys, too deep nesting
+├── 400 InvalidJson          the body is no JSON object, or has NaN, repeated keys, deep nesting
 ├── 401 Unauthenticated      no key, or one that is unknown, revoked or expired
 ├── 403 Forbidden            the key lacks the scope
 ├── 404 NotFound             no such thing in this project

@@ -1,17 +1,26 @@
 """What tests everywhere share: a real Postgres, and a fresh database for each test."""
 
+import asyncio
 import itertools
 import os
 import shutil
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
+import uvicorn
 
 from migrations.run import upgrade
+from service.app import create_app, lifespan
+from service.auth.bootstrap import ensure_key
+from service.auth.keys import new_key
+from service.settings import Settings
 
 
 class Postgres:
@@ -91,6 +100,87 @@ def database_url(postgres: Postgres, template: str) -> Iterator[str]:
     url = postgres.create(template=template)
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a server with a database of its own, whose bootstrap key is in place."""
+    found = Settings(
+        database_url=database_url,
+        storage=str(tmp_path / "checkpoints"),
+        key_pepper="pepper",
+        bootstrap_key=new_key(),
+    )
+    ensure_key(found)
+    return found
+
+
+@pytest.fixture
+async def app_client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the app in this process, its lifespan running, with an admin key.
+
+    The app is at `app_client.app`.
+    """
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    headers = {"Authorization": f"Bearer {settings.bootstrap_key.get_secret_value()}"}
+    async with (
+        lifespan(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client,
+    ):
+        client.app = app
+        yield client
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens on a port of its own."""
+
+    url: str
+    key: str
+    database_url: str
+
+    def client(self, **options: object) -> httpx.Client:
+        """A client with the server's admin key."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn in a thread, which says when it listens and on which port."""
+
+    def __init__(self, app: object) -> None:
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=3
+        )
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: object = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @property
+    def port(self) -> int:
+        return self.servers[0].sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Server]:
+    """A real HTTP server in a thread of this process."""
+    running = _Uvicorn(create_app(settings))
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve()), daemon=True)
+    thread.start()
+    assert running.listening.wait(20)
+    key = settings.bootstrap_key.get_secret_value()
+    yield Server(
+        url=f"http://127.0.0.1:{running.port}",
+        key=key,
+        database_url=settings.database_url.get_secret_value(),
+    )
+    running.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 # One numeric thread: the suite shares two cores with Postgres and Ray.

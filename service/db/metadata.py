@@ -1,5 +1,7 @@
 """What every table shares: names of constraints, and the columns that recur."""
 
+from datetime import datetime
+
 from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -26,7 +28,7 @@ def public_id() -> Column[str]:
     return Column("public_id", Text, nullable=False, unique=True)
 
 
-def created_at() -> Column[DateTime]:
+def created_at() -> Column[datetime]:
     """When the row was made, by the database's clock."""
     return Column("created_at", Timestamp, nullable=False, server_default=func.clock_timestamp())
 

@@ -1,4 +1,4 @@
-"""Studies: what they are, the version of their spec, and the one hot row that counts their trials."""
+"""Studies: what they are, their spec by version, and the one hot row that counts their trials."""
 
 from sqlalchemy import (
     ARRAY,

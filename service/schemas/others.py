@@ -16,7 +16,7 @@ class SpaceSample(Body):
 
     space: SearchSpace
     count: Annotated[int, Field(ge=1, le=1_000)] = 10
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
 class Sampled(Body):

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
-from search.registry import SchedulerSettings, SearcherSettings
-from search.schedulers.auto import Auto as AutoScheduler
-from search.searchers.auto import Auto as AutoSearcher
 
 from search.problem import Objective, OutcomeConstraint
+from search.registry import SchedulerSettings, SearcherSettings
+from search.schedulers.auto import AutoScheduler
+from search.searchers.auto import AutoSearcher
 from search.space import SearchSpace
 from service.schemas.base import Body, ConfigBody, Measured, Name, Reason, Tags, Text
 
@@ -16,7 +16,7 @@ StudyState: TypeAlias = Literal["active", "paused", "stopped", "completed"]
 
 
 class Budget(Body):
-    """When a study is complete: any of these limits ends it; none means that it goes on until stopped."""
+    """When a study is complete: any of these ends it; without any it goes on until stopped."""
 
     trials: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     hours: (
@@ -74,7 +74,7 @@ class StudyCreate(Body):
         int, Field(ge=1, le=1_000_000, description="failed trials after which the study pauses")
     ] = 10
     lease_seconds: Annotated[float, Field(ge=1, le=3_600)] = 60
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
     first: Annotated[
         list[ConfigBody], Field(max_length=1_000, description="configs to run before any other")
     ] = []
@@ -94,7 +94,7 @@ class StudyPatch(Body):
 
 
 class Pause(Body):
-    """`now` asks running trials to give their lease back at their next answer; else they end first."""
+    """With `now`, running trials are given back at their next answer; else they end first."""
 
     now: bool = False
 

@@ -110,7 +110,7 @@ class RequestBody(Body):
 
 
 class Reported(Body):
-    """What became of the points: new ones, ones already there, ones that differ from what is there."""
+    """What became of the points: new, already there, or differing from what is there."""
 
     accepted: int
     already: int
