@@ -1,0 +1,240 @@
+"""Search spaces, as one writes them down.
+
+    space=[
+        tt.Float("lr", 1e-5, 1e-1, log=True, default=1e-3),
+        tt.Int("width", 16, 512, log=True),
+        tt.Choice("optimizer", ["adamw", "sgd"]),
+        tt.Float("momentum", 0.0, 0.99, when={"optimizer": "sgd"}),
+    ]
+
+A parameter with `when` is active only while each parameter named there has the value, or one of
+the values, given; while inactive it is absent from the config.  Each of these returns what travels
+to the server; what cannot be meant raises InvalidSpec here already.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from trimtab.errors import InvalidSpec
+from trimtab.models import Value
+
+When: TypeAlias = Mapping[str, Value | Sequence[Value]]
+LARGEST_INT = 2**53  # the integers that a JSON number holds exactly
+
+
+class Parameter:
+    """One parameter of a search space, as it travels to the server."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, kind: str, name: str, when: When | None, **fields: Any) -> None:
+        if not isinstance(name, str) or not 1 <= len(name) <= 128 or name != name.strip():
+            raise InvalidSpec(
+                f"a parameter name is 1 to 128 characters without space at the ends, got {name!r}"
+            )
+        self._wire = {"kind": kind, "name": name, **fields, "when": _conditions(name, when)}
+
+    @property
+    def name(self) -> str:
+        """What it is called in a config."""
+        return str(self._wire["name"])
+
+    @property
+    def parents(self) -> list[str]:
+        """The parameters that its conditions look at."""
+        return [condition["parameter"] for condition in self._wire["when"]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The parameter as it travels."""
+        return dict(self._wire)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameter) and self._wire == other._wire
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"Parameter({self._wire})"
+
+
+def Float(  # noqa: N802 - reads as the type of a parameter
+    name: str,
+    low: float,
+    high: float,
+    *,
+    log: bool = False,
+    step: float | None = None,
+    default: float | None = None,
+    when: When | None = None,
+) -> Parameter:
+    """A real number from low to high; with `step`, one of low, low + step, ..."""
+    for value in (low, high, step, default):
+        _check_number(name, value, whole=False)
+    _check_range(name, low, high, log=log, step=step, default=default)
+    if log and step is not None:
+        raise InvalidSpec(f"{name}: log and step exclude each other")
+    return Parameter(
+        "float", name, when, low=low, high=high, log=bool(log), step=step, default=default
+    )
+
+
+def Int(  # noqa: N802
+    name: str,
+    low: int,
+    high: int,
+    *,
+    log: bool = False,
+    step: int = 1,
+    default: int | None = None,
+    when: When | None = None,
+) -> Parameter:
+    """A whole number from low to high, both included; with `step`, one of low, low + step, ..."""
+    for value in (low, high, step, default):
+        _check_number(name, value, whole=True)
+    _check_range(name, low, high, log=log, step=step, default=default)
+    if log and step != 1:
+        raise InvalidSpec(f"{name}: log and step exclude each other")
+    return Parameter(
+        "int", name, when, low=low, high=high, log=bool(log), step=step, default=default
+    )
+
+
+def Choice(  # noqa: N802
+    name: str, choices: Sequence[Value], *, default: Value = None, when: When | None = None
+) -> Parameter:
+    """One of the choices, of which none is nearer to another.  A default of None is no default."""
+    return _choice(name, choices, ordered=False, default=default, when=when)
+
+
+def Ordinal(  # noqa: N802
+    name: str, choices: Sequence[Value], *, default: Value = None, when: When | None = None
+) -> Parameter:
+    """One of the choices, of which neighbours in the list are alike: ["small", "medium", "large"]."""
+    return _choice(name, choices, ordered=True, default=default, when=when)
+
+
+def Bool(  # noqa: N802
+    name: str, *, default: bool | None = None, when: When | None = None
+) -> Parameter:
+    """True or false."""
+    if default is not None and not isinstance(default, bool):
+        raise InvalidSpec(f"{name}: expected a default of True or False, got {default!r}")
+    return _choice(name, [False, True], ordered=False, default=default, when=when)
+
+
+def Fixed(name: str, value: Value, *, when: When | None = None) -> Parameter:  # noqa: N802
+    """Always this value: it is in every config, and nothing is searched."""
+    return _choice(name, [value], ordered=False, default=value, when=when)
+
+
+def space_to_json(space: Sequence[Parameter]) -> dict[str, Any]:
+    """The search space as it travels; raises InvalidSpec when its parts do not fit together."""
+    if isinstance(space, Parameter | str | Mapping):
+        raise InvalidSpec('space: expected a list such as [tt.Float("lr", 1e-5, 1e-1, log=True)]')
+    parameters = list(space)
+    if not parameters:
+        raise InvalidSpec("space: expected at least one parameter")
+    earlier: dict[str, Parameter] = {}
+    for parameter in parameters:
+        _check_member(parameter, earlier)
+        earlier[parameter.name] = parameter
+    return {"parameters": [parameter.to_json() for parameter in parameters]}
+
+
+def _check_member(parameter: object, earlier: Mapping[str, Parameter]) -> None:
+    if not isinstance(parameter, Parameter):
+        raise InvalidSpec(f"space: expected tt.Float, tt.Int, tt.Choice, ..., got {parameter!r}")
+    if parameter.name in earlier:
+        raise InvalidSpec(f"space: the parameter {parameter.name!r} is given twice")
+    for parent in parameter.parents:
+        if parent not in earlier:
+            raise InvalidSpec(
+                f"{parameter.name}: `when` names {parent!r}, "
+                "which is not a parameter that stands before it in the space"
+            )
+        if earlier[parent].to_json()["kind"] == "float":
+            raise InvalidSpec(
+                f"{parameter.name}: `when` needs a choice or an int, but {parent!r} is a float"
+            )
+
+
+def _choice(
+    name: str, choices: Sequence[Value], *, ordered: bool, default: Value, when: When | None
+) -> Parameter:
+    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
+        raise InvalidSpec(f"{name}: expected a list of choices, got {choices!r}")
+    listed = [_plain(name, choice) for choice in choices]
+    keys = [_key(choice) for choice in listed]
+    for key, choice in zip(keys, listed, strict=True):
+        if keys.count(key) > 1:
+            raise InvalidSpec(f"{name}: the choice {choice!r} is given twice")
+    if default is not None and _key(default) not in keys:
+        raise InvalidSpec(f"{name}: the default {default!r} is none of the choices {listed}")
+    return Parameter("choice", name, when, choices=listed, ordered=ordered, default=default)
+
+
+def _conditions(name: str, when: When | None) -> list[dict[str, Any]]:
+    if when is None:
+        return []
+    if not isinstance(when, Mapping):
+        raise InvalidSpec(f'{name}: expected when={{"parameter": value}}, got {when!r}')
+    return [
+        {"parameter": parent, "in": _values(name, parent, values)}
+        for parent, values in when.items()
+    ]
+
+
+def _values(name: str, parent: str, values: Value | Sequence[Value]) -> list[Value]:
+    if isinstance(values, Sequence | set | frozenset) and not isinstance(values, str):
+        if not values:
+            raise InvalidSpec(f"{name}: `when` gives no value for {parent!r}")
+        return [_plain(name, value) for value in values]
+    return [_plain(name, values)]
+
+
+def _key(value: Value) -> tuple[bool, Value]:
+    return isinstance(value, bool), value  # True equals 1 in Python, but not in JSON
+
+
+def _plain(name: str, value: object) -> Value:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidSpec(f"{name}: a choice must be finite, got {value}")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InvalidSpec(
+        f"{name}: a choice is a bool, a number, a text or None, got {type(value).__name__}"
+        " (choose by a name, and look the object up in your training code)"
+    )
+
+
+def _check_number(name: str, value: object, *, whole: bool) -> None:
+    if value is None:
+        return
+    expected = "a whole number" if whole else "a number"
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise InvalidSpec(f"{name}: expected {expected}, got {value!r}")
+    if not math.isfinite(value):
+        raise InvalidSpec(f"{name}: expected a finite number, got {value}")
+    if whole and abs(value) > LARGEST_INT:
+        raise InvalidSpec(f"{name}: whole numbers must lie within ±2**53, got {value}")
+
+
+def _check_range(
+    name: str,
+    low: float,
+    high: float,
+    *,
+    log: bool,
+    step: float | None,
+    default: float | None,
+) -> None:
+    if low > high:
+        raise InvalidSpec(f"{name}: expected low <= high, got low={low}, high={high}")
+    if log and low <= 0:
+        raise InvalidSpec(f"{name}: a log scale needs low > 0, got low={low}")
+    if step is not None and step <= 0:
+        raise InvalidSpec(f"{name}: expected step > 0, got step={step}")
+    if default is not None and not low <= default <= high:
+        raise InvalidSpec(f"{name}: the default {default} is not within [{low}, {high}]")
