@@ -16,7 +16,7 @@ def upgrade() -> None:
         "liveness",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("last_ok", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("reap_not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("up_since", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_liveness_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_liveness")),
     )
@@ -244,6 +244,7 @@ def upgrade() -> None:
         sa.Column("running", sa.Integer(), server_default="0", nullable=False),
         sa.Column("finished", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("imported", sa.Integer(), server_default="0", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "running >= 0 and finished + running <= next_number",
@@ -394,6 +395,7 @@ def upgrade() -> None:
         "attempt",
         sa.Column("trial_id", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.SmallInteger(), nullable=False),
+        sa.Column("lease_id", sa.Uuid(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=False),
         sa.Column(
             "started_at",
@@ -409,6 +411,7 @@ def upgrade() -> None:
             ["trial_id"], ["trial.id"], name=op.f("fk_attempt_trial_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("trial_id", "number", name=op.f("pk_attempt")),
+        sa.UniqueConstraint("lease_id", name=op.f("uq_attempt_lease_id")),
     )
     op.create_table(
         "checkpoint",

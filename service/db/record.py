@@ -52,8 +52,9 @@ agent = Table(
     Column("project_id", BigInteger, ForeignKey("project.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE")),
-    Column("state", Text, nullable=False),
+    Column("state", Text, nullable=False),  # starting, idle, running; or fleet, the controller
     document("resources"),
+    document("recipes", nullable=True),  # of a fleet's own row: what it can run by name
     Column("seen_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
     UniqueConstraint("project_id", "name"),
 )
@@ -65,6 +66,6 @@ liveness = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("last_ok", Timestamp, nullable=False),
-    Column("reap_not_before", Timestamp, nullable=False),
+    Column("up_since", Timestamp, nullable=False),
     CheckConstraint("id = 1", name="one_row"),
 )

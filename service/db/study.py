@@ -3,6 +3,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -49,6 +50,8 @@ study = Table(
     Column("max_failed", Integer, nullable=False, server_default="10"),
     Column("lease_seconds", Double, nullable=False, server_default="60"),
     document("managed", nullable=True),
+    # false while trials still have to follow the study's state: to be asked to stop, or deleted
+    Column("settled", Boolean, nullable=False, server_default="true"),
     created_at(),
     Column("started_at", Timestamp),  # its first lease
     Column("finished_at", Timestamp),
@@ -59,6 +62,12 @@ study = Table(
         "name",
         unique=True,
         postgresql_where=text("deleted_at is null"),
+    ),
+    Index("ix_study_unsettled", "id", postgresql_where=text("not settled")),
+    Index(
+        "ix_study_hours",
+        "id",
+        postgresql_where=text("state in ('active', 'paused') and budget_hours is not null"),
     ),
     CheckConstraint(f"state in {STUDY_STATES}", name="state"),
     CheckConstraint("(state = 'deleted') = (deleted_at is not null)", name="deleted"),
@@ -91,6 +100,7 @@ study_counter = Table(
     Column("running", Integer, nullable=False, server_default="0"),
     Column("finished", Integer, nullable=False, server_default="0"),
     Column("failed", Integer, nullable=False, server_default="0"),  # part of finished
+    Column("imported", Integer, nullable=False, server_default="0"),  # numbers outside the budget
     Column("version", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("running >= 0 and finished + running <= next_number", name="counts"),
     postgresql_with={"fillfactor": "50"},

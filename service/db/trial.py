@@ -93,6 +93,9 @@ trial = Table(
         "number",
         postgresql_where=text("state = 'completed'"),
     ),
+    # Without these, every deleted trial would be looked for in the whole table.
+    Index("ix_trial_parent_id", "parent_id", postgresql_where=text("parent_id is not null")),
+    Index("ix_trial_retry_of", "retry_of", postgresql_where=text("retry_of is not null")),
     CheckConstraint(f"state in {TRIAL_STATES}", name="state"),
     CheckConstraint(f"(state in {FINAL_STATES}) = (finished_at is not null)", name="finished"),
     CheckConstraint("state <> 'completed' or objective is not null", name="completed"),
@@ -104,6 +107,7 @@ attempt = Table(
     metadata,
     Column("trial_id", BigInteger, ForeignKey("trial.id", ondelete="CASCADE"), primary_key=True),
     Column("number", SmallInteger, primary_key=True),
+    Column("lease_id", Uuid, nullable=False, unique=True),  # kept, so that none is used twice
     Column("worker", Text, nullable=False),
     Column("started_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
     Column("ended_at", Timestamp),
