@@ -91,6 +91,9 @@ class StudyPatch(Body):
     tags: Tags | None = None
     budget: Budget | None = None
     max_running: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    managed: Annotated[Managed | None, Field(description="null takes the study from the fleet")] = (
+        None
+    )
 
 
 class Pause(Body):
