@@ -99,6 +99,7 @@ def upgrade() -> None:
         sa.Column(
             "managed", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),
+        sa.Column("settled", sa.Boolean(), server_default="true", nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -125,6 +126,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_study_public_id")),
     )
     op.create_index(
+        "ix_study_hours",
+        "study",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state in ('active', 'paused') and budget_hours is not null"),
+    )
+    op.create_index(
+        "ix_study_unsettled",
+        "study",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("not settled"),
+    )
+    op.create_index(
         "uq_study_project_id_name",
         "study",
         ["project_id", "name"],
@@ -140,6 +155,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column(
             "resources", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False
+        ),
+        sa.Column(
+            "recipes", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),
         sa.Column(
             "seen_at",
@@ -375,6 +393,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'completed'"),
     )
     op.create_index(
+        "ix_trial_parent_id",
+        "trial",
+        ["parent_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id is not null"),
+    )
+    op.create_index(
+        "ix_trial_retry_of",
+        "trial",
+        ["retry_of"],
+        unique=False,
+        postgresql_where=sa.text("retry_of is not null"),
+    )
+    op.create_index(
         "ix_trial_queued",
         "trial",
         ["study_id", sa.literal_column("priority desc"), "available_at", "number"],
@@ -579,6 +611,16 @@ def downgrade() -> None:
     )
     op.drop_index("ix_trial_study_id_changed_version", table_name="trial")
     op.drop_index(
+        "ix_trial_retry_of",
+        table_name="trial",
+        postgresql_where=sa.text("retry_of is not null"),
+    )
+    op.drop_index(
+        "ix_trial_parent_id",
+        table_name="trial",
+        postgresql_where=sa.text("parent_id is not null"),
+    )
+    op.drop_index(
         "ix_trial_queued", table_name="trial", postgresql_where=sa.text("state = 'queued'")
     )
     op.drop_index(
@@ -596,6 +638,12 @@ def downgrade() -> None:
     )
     op.drop_table("batch")
     op.drop_table("agent")
+    op.drop_index("ix_study_unsettled", table_name="study", postgresql_where=sa.text("not settled"))
+    op.drop_index(
+        "ix_study_hours",
+        table_name="study",
+        postgresql_where=sa.text("state in ('active', 'paused') and budget_hours is not null"),
+    )
     op.drop_index(
         "uq_study_project_id_name",
         table_name="study",
