@@ -49,6 +49,7 @@ class Guardian:
 
     def _say(self, line: str) -> None:
         if self._process.poll() is not None:
+            self.close()
             self._process = _spawn()
             for group in self._groups:
                 self._write(f"+{group}")

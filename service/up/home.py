@@ -93,6 +93,10 @@ class Claim:
         self.say(url=None)
         return True
 
+    def leave(self) -> None:
+        """Let the next one take it."""
+        self._file.close()
+
     def say(self, *, url: str | None) -> None:
         """Write down who we are and where the server is."""
         self._file.seek(0)

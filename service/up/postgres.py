@@ -74,9 +74,12 @@ class Postgres:
             f"?host={quote(str(self.sockets), safe='')}"
         )
 
-    def start(self) -> None:
-        """Start the server, or find it running, and wait until it answers."""
-        deadline = time.monotonic() + START_SECONDS
+    def start(self, *, within: float = START_SECONDS) -> None:
+        """Start the server, or find it running, and wait until it answers.
+
+        Raises PostgresFailed when it does not within so many seconds.
+        """
+        deadline = time.monotonic() + within
         while not self._answers():
             said = "" if self.alive() else self._try_to_start()
             if time.monotonic() > deadline:

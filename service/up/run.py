@@ -56,8 +56,13 @@ def up(options: Options, say: Say) -> int:
     home = Home(options.home.expanduser().absolute())
     home.prepare()
     claim = Claim(home)
-    if not claim.take():
-        return _point_at_other(claim, say)
+    try:
+        return _run(options, home, claim, say) if claim.take() else _point_at_other(claim, say)
+    finally:
+        claim.leave()
+
+
+def _run(options: Options, home: Home, claim: Claim, say: Say) -> int:
     supervisor = Supervisor(say)
     supervisor.listen()
     guardian = Guardian()
