@@ -109,7 +109,7 @@ class Cube:
         if width == 1 or not isinstance(scale, Levels):
             return u[:, None]
         level = np.where(active, scale.level(u), scale.count)
-        columns = np.zeros((len(u), width))
+        columns: Floats = np.zeros((len(u), width))
         columns[np.arange(len(u)), level.astype(int)] = np.sqrt(0.5)
         return columns
 
@@ -121,7 +121,8 @@ def decode(space: SearchSpace, row: Sequence[float] | Floats) -> dict[str, Value
 
 def encode(space: SearchSpace, config: Config) -> Floats:
     """The row of one legal config: the centre of its cell, INACTIVE where a parameter is."""
-    return Cube(space).encode([config])[0]
+    row: Floats = Cube(space).encode([config])[0]
+    return row
 
 
 def config_key(config: Config) -> str:

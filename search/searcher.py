@@ -108,6 +108,10 @@ class Searcher(Wire, ABC):
 
     features: ClassVar[frozenset[Feature]]
 
+    def supports(self) -> frozenset[Feature]:
+        """What these settings can serve: the class's features, unless parts of it serve less."""
+        return self.features
+
     @abstractmethod
     def suggest(self, history: History, count: int) -> Batch:
         """`count` new configs, none of them in `history.taken()`."""

@@ -1,0 +1,159 @@
+"""One batch of Bayesian optimisation, from history to suggestions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from botorch.exceptions.errors import ModelFittingError
+from botorch.models import SingleTaskGP
+from gpytorch.settings import max_cholesky_size
+from linear_operator.utils.errors import NanError, NotPSDError
+
+from search.bayes import warm
+from search.bayes.acquire import Pick, choose
+from search.bayes.candidates import Candidates
+from search.bayes.model import Hyperparameters, build, fit
+from search.bayes.targets import Targets, targets
+from search.encoding import Cube
+from search.fallback import sobol_instead
+from search.fresh import leftovers, take_fresh, taken_keys
+from search.outcomes import Lesson, lessons
+from search.scales import Floats
+from search.searcher import Batch, History, Memo, Suggestion
+from search.values import JSON
+
+if TYPE_CHECKING:
+    from search.searchers.botorch import BoTorch
+
+# A marginal likelihood costs the cube of the points: fit on some, predict with more.
+FIT_POINTS, MODEL_POINTS = 300, 1000
+NUMERICAL = (
+    ArithmeticError,
+    ModelFittingError,
+    NanError,
+    NotPSDError,
+    np.linalg.LinAlgError,
+    torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the trials taught: the rows of their configs and what the model is to predict there."""
+
+    cube: Cube
+    rows: Floats
+    aims: Targets
+
+    @classmethod
+    def of(cls, cube: Cube, taught: Sequence[Lesson], rng: np.random.Generator) -> Known:
+        """The lessons as arrays, at most MODEL_POINTS of them."""
+        places = telling([lesson.loss for lesson in taught], MODEL_POINTS, rng)
+        kept = [taught[place] for place in places]
+        rows = cube.encode(lesson.config for lesson in kept)
+        return cls(cube, rows, targets([lesson.loss for lesson in kept]))
+
+    def model(self, history: History, evaluations: int, rng: np.random.Generator) -> Fitted:
+        """The model of it all, with hyperparameters fitted on at most FIT_POINTS."""
+        X, y = torch.from_numpy(self.cube.features(self.rows)), torch.from_numpy(-self.aims.y)
+        some = telling(self.aims.y.tolist(), FIT_POINTS, rng)
+        starts = warm.starts(history, len(self.cube.free))
+        at = fit(X[some], y[some], self.cube.owners, starts, evaluations)
+        return Fitted(build(X, y, self.cube.owners, at), at)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model, and the hyperparameters that it has."""
+
+    gp: SingleTaskGP
+    at: Hyperparameters
+
+
+def suggest(settings: BoTorch, history: History, count: int) -> Batch:
+    """`count` configs by noisy expected improvement, or Sobol points that say why not."""
+    cube = Cube(history.problem.space)
+    taught = lessons(history.problem, history.trials)
+    if sum(lesson.measured for lesson in taught) < 2:
+        return sobol_instead(history, count, "fewer than two trials have a finite result")
+    if not cube.free:
+        return sobol_instead(history, count, "no parameter has more than one value")
+    rng = history.rng()
+    try:
+        with alone(seed=int(rng.integers(2**31))):
+            known = Known.of(cube, taught, rng)
+            fitted = known.model(history, settings.fit_evaluations, rng)
+            return _batch(settings, history, count, known, fitted, rng)
+    except NUMERICAL as error:
+        because = f"the model failed: {type(error).__name__}: {error}"
+        return sobol_instead(history, count, because[:500])
+
+
+def telling(losses: Sequence[float], limit: int, rng: np.random.Generator) -> list[int]:
+    """The places of at most `limit` losses: the lowest fill a third of it, the rest is drawn."""
+    if len(losses) <= limit:
+        return list(range(len(losses)))
+    order = np.argsort(losses, kind="stable")
+    others = rng.permutation(order[limit // 3 :])[: limit - limit // 3]
+    return sorted([*order[: limit // 3].tolist(), *others.tolist()])
+
+
+@contextmanager
+def alone(seed: int) -> Iterator[None]:
+    """One thread, the generator seeded, exact algebra; all of it as before afterwards.
+
+    The order in which threads add numbers up would show in the suggestions.
+    """
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        with torch.random.fork_rng(devices=[]), max_cholesky_size(2 * MODEL_POINTS):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _batch(  # noqa: PLR0917
+    settings: BoTorch,
+    history: History,
+    count: int,
+    known: Known,
+    fitted: Fitted,
+    rng: np.random.Generator,
+) -> Batch:
+    best = known.rows[np.argsort(known.aims.y, kind="stable")]
+    pending = known.cube.encode(history.pending())
+    candidates = Candidates(known.cube, history.taken(), rng)
+    picks = choose(fitted.gp, candidates, best, pending, count, settings.candidates)
+    found = [_suggestion(history, known, pick) for pick in picks]
+    return _topped_up(history, found, count, warm.write(fitted.at))
+
+
+def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:
+    """The pick as a config, with what the model expects in the units of the metric."""
+    sign = 1.0 if history.problem.objectives[0].goal == "minimize" else -1.0
+    numbers = {
+        "acquisition": pick.acquisition,
+        "mean": sign * known.aims.loss(-pick.mean),
+        "sd": pick.sd * known.aims.scale,
+    }
+    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(known.rows)}
+    return Suggestion(config=known.cube.decode(pick.row), origin=origin)
+
+
+def _topped_up(history: History, found: list[Suggestion], count: int, memo: Memo) -> Batch:
+    """The batch, with what the space has left where it is too nearly used up to search."""
+    seen = taken_keys(history)
+    fresh = take_fresh(found, seen, count)
+    rest = leftovers(history.problem.space, seen, count - len(fresh), history.rng())
+    origin = {"by": "random", "because": "few untried configs are left"}
+    fresh += [Suggestion(config=config, origin=origin) for config in rest]
+    return Batch(suggestions=fresh, memo=memo, exhausted=len(fresh) < count)

@@ -1,0 +1,80 @@
+"""One searcher for the first trials, another for the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal, TypeAlias, final
+
+from search.searcher import Batch, Feature, History, Memo, Searcher
+from search.searchers.botorch import BoTorch
+from search.searchers.grid import Grid
+from search.searchers.random import Random
+from search.searchers.sobol import Sobol
+from search.settings import check_range
+from search.values import JSON, Tagged, Whole
+
+Part: TypeAlias = Annotated[Random | Sobol | Grid | BoTorch, Tagged()]
+
+VERSION = 1
+PARTS = ("first", "then")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phased(Searcher):
+    """`first` proposes until the study has `after` trials, or until it is exhausted; then `then`.
+
+    Every trial counts, whoever proposed it and however it ended, and so does every suggestion that
+    waits to become one.
+    """
+
+    features: ClassVar[frozenset[Feature]] = frozenset(Feature)
+
+    first: Part
+    then: Part
+    after: Whole
+    kind: Literal["phased"] = "phased"
+
+    def __post_init__(self) -> None:
+        check_range("after", self.after, 0, 1_000_000)
+
+    def supports(self) -> frozenset[Feature]:
+        return self.first.supports() & self.then.supports()
+
+    def suggest(self, history: History, count: int) -> Batch:
+        memos = _read(history.memo)
+        early = min(count, max(0, self.after - len(history.trials) - len(history.reserved)))
+        begin = Batch(suggestions=(), memo=memos.get("first"))
+        if early:
+            begin = self.first.suggest(replace(history, memo=memos.get("first")), early)
+        end = Batch(suggestions=(), memo=memos.get("then"))
+        if len(begin.suggestions) < count:
+            proposed = [suggestion.config for suggestion in begin.suggestions]
+            later = replace(
+                history, memo=memos.get("then"), reserved=[*history.reserved, *proposed]
+            )
+            end = self.then.suggest(later, count - len(proposed))
+        return Batch(
+            suggestions=[*begin.suggestions, *end.suggestions],
+            memo=_write(first=begin.memo, then=end.memo),
+            exhausted=end.exhausted,
+        )
+
+
+def _read(memo: Memo | None) -> Mapping[str, Memo]:
+    """The memos of the parts; whatever is not one of ours reads as none."""
+    if memo is None or memo.version != VERSION or not isinstance(memo.data, dict):
+        return {}
+    return {name: found for name in PARTS if (found := _part(memo.data.get(name)))}
+
+
+def _part(part: JSON) -> Memo | None:
+    if not isinstance(part, dict) or not isinstance(version := part.get("version"), int):
+        return None
+    return Memo(version=version, data=part.get("data"))
+
+
+def _write(**memos: Memo | None) -> Memo | None:
+    data: dict[str, JSON] = {
+        name: {"version": memo.version, "data": memo.data} for name, memo in memos.items() if memo
+    }
+    return Memo(version=VERSION, data=data) if data else None
