@@ -3,7 +3,6 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-
 from trimtab.home import home
 
 

@@ -1,1 +1,70 @@
-"""The client of the Trimtab hyperparameter tuning service."""
+"""The client of the Trimtab hyperparameter tuning service.
+
+    import trimtab as tt
+
+    study = tt.Client().create_study(
+        "digits", space=[tt.Float("lr", 1e-5, 1e-1, log=True)], maximize="accuracy"
+    )
+    for trial in study.trials():
+        trial.report(0, accuracy=train(trial.config))
+
+Start with `Client`; `trimtab.errors` holds every error, `trimtab.models` what is read.
+"""
+
+from trimtab._version import __version__
+from trimtab.client import Client
+from trimtab.decision import Decision
+from trimtab.errors import (
+    ApiError,
+    ConnectionFailed,
+    Infeasible,
+    InvalidSpec,
+    LeaseLost,
+    NotFound,
+    NothingToRun,
+    Released,
+    StudyEnded,
+    StudyExists,
+    StudyHalted,
+    StudyPaused,
+    TrimtabError,
+)
+from trimtab.run import Run
+from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter
+from trimtab.spec import Budget, Constraint, Maximize, Minimize, Objective
+from trimtab.study import Study
+from trimtab.trial import Trial
+
+__all__ = [
+    "ApiError",
+    "Bool",
+    "Budget",
+    "Choice",
+    "Client",
+    "ConnectionFailed",
+    "Constraint",
+    "Decision",
+    "Fixed",
+    "Float",
+    "Infeasible",
+    "Int",
+    "InvalidSpec",
+    "LeaseLost",
+    "Maximize",
+    "Minimize",
+    "NotFound",
+    "NothingToRun",
+    "Objective",
+    "Ordinal",
+    "Parameter",
+    "Released",
+    "Run",
+    "Study",
+    "StudyEnded",
+    "StudyExists",
+    "StudyHalted",
+    "StudyPaused",
+    "Trial",
+    "TrimtabError",
+    "__version__",
+]

@@ -80,10 +80,14 @@ class Lease:
         return self._transport.clock.now() < self.renewed_at + self.lease_seconds
 
     def report(
-        self, measurements: Sequence[JSON], cancel: threading.Event | None = None
+        self,
+        measurements: Sequence[JSON],
+        cancel: threading.Event | None = None,
+        retry: Retry | None = None,
     ) -> Reported:
         """Send measurements `{step, values, elapsed_seconds}`; this renews the lease."""
-        answer = self._say("/measurements", {"measurements": list(measurements)}, cancel=cancel)
+        body = {"measurements": list(measurements)}
+        answer = self._say("/measurements", body, cancel=cancel, retry=retry)
         reported = answer.read(Reported)
         self._renewed(answer, reported.lease_seconds)
         return reported

@@ -63,6 +63,8 @@ class ObjectiveInfo(Wire):
 
     metric: str
     goal: str
+    read: str = "last"
+    reference: float | None = None
 
 
 class BudgetInfo(Wire):

@@ -111,7 +111,7 @@ def Choice(  # noqa: N802
 def Ordinal(  # noqa: N802
     name: str, choices: Sequence[Value], *, default: Value = None, when: When | None = None
 ) -> Parameter:
-    """One of the choices, of which neighbours in the list are alike: ["small", "medium", "large"]."""
+    """One of the choices, of which neighbours in the list are alike: small, medium, large."""
     return _choice(name, choices, ordered=True, default=default, when=when)
 
 

@@ -50,7 +50,7 @@ def Maximize(  # noqa: N802
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A metric that must end at most, or at least, at a bound: Constraint("latency", at_most=20)."""
+    """A metric that must end within a bound: Constraint("latency", at_most=20)."""
 
     metric: str
     at_most: float | None = None
