@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 READY_BENCH := $(VENV)/.ready-bench
 INPUTS := pyproject.toml sdk/pyproject.toml constraints.txt
 TRIALS ?= 40
+DEMO_HOME ?= $(CURDIR)/.trimtab
 # Tests of numerical code take one thread each: more only make them wait for each other.
-TEST_ENV := OMP_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0
+TEST_ENV := OMP_NUM_THREADS=1
 
 # pip's own words, without the lines that say nothing new; all of them when it fails.
 # (The options stand in the recipe: macOS' make 3.81 knows no .SHELLFLAGS.)
@@ -29,9 +30,9 @@ help: ## Say what there is to make
 setup: $(READY) ## Install everything into .venv (again only when the requirements change)
 
 .PHONY: demo
-demo: $(READY) ## Tune a neural network on this machine; TRIALS=6 is quick
-	@TRIMTAB_HOME="$(CURDIR)/.trimtab" RAY_USAGE_STATS_ENABLED=0 \
-		$(PYTHON) -P -m workers.demo --trials $(TRIALS)
+demo: $(READY) ## Tune a neural network on this machine; TRIALS=6 is quick, NEW=1 starts anew
+	@TRIMTAB_HOME="$(DEMO_HOME)" $(PYTHON) -P -m workers.demo \
+		--trials $(TRIALS) $(if $(NEW),--new)
 
 .PHONY: test
 test: lint ## Run all checks and all tests
