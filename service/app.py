@@ -8,18 +8,41 @@ from fastapi import APIRouter, FastAPI
 from service.auth.bootstrap import bootstrapping
 from service.auth.keyring import Keyring
 from service.auth.routes import router as keys
+from service.checkpoints.routes import router as checkpoints
 from service.db.engine import make_engine, make_hot_pool
+from service.fleet.routes import router as fleet
 from service.http.problems import install
+from service.leases.reaper import listening, reaping
+from service.leases.routes import router as leases
+from service.methods.routes import router as methods
 from service.observability.health import router as health
 from service.observability.requests import Requests
 from service.resources import Resources, storage_of
 from service.settings import Settings
+from service.studies.routes import router as studies
+from service.studies.sweeper import sweeping
 from service.version import SERVER
+from service.views.study_routes import router as study_views
+from service.views.trial_routes import router as trial_views
 
 # Everything under /v1, a slice a line.
-ROUTERS: tuple[APIRouter, ...] = (keys,)
+ROUTERS: tuple[APIRouter, ...] = (
+    keys,
+    studies,
+    study_views,
+    trial_views,
+    methods,
+    fleet,
+    leases,
+    checkpoints,
+)
 # What runs beside the requests for as long as the app does.
-BACKGROUND: tuple[Callable[[Resources], AbstractAsyncContextManager[None]], ...] = (bootstrapping,)
+BACKGROUND: tuple[Callable[[Resources], AbstractAsyncContextManager[None]], ...] = (
+    bootstrapping,
+    sweeping,
+    listening,
+    reaping,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

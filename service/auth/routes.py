@@ -1,8 +1,8 @@
 """Keys, who one is, and the versions."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from sqlalchemy import Row
 
 from service.auth import store
@@ -10,8 +10,9 @@ from service.auth.deps import Admin, Caller, Writer
 from service.auth.keys import digest, new_key, public_part
 from service.auth.principal import SCOPES
 from service.errors import Forbidden, NotFound
-from service.http.cursors import Cursor, Limit, decode, page
+from service.http.cursors import decode, page
 from service.http.json import StrictRoute
+from service.http.params import Paging
 from service.resources import Needs
 from service.schemas.base import Page
 from service.schemas.others import KeyCreate, KeyItem, KeyMade, Me, Version
@@ -44,15 +45,15 @@ async def create_key(body: KeyCreate, needs: Needs, caller: Writer) -> KeyMade:
 
 @router.get("/keys")
 async def list_keys(
-    needs: Needs, caller: Admin, cursor: Cursor = None, limit: Limit = 50
+    paging: Annotated[Paging, Query()], needs: Needs, caller: Admin
 ) -> Page[KeyItem]:
     """The project's keys, revoked ones included, oldest first; never a secret."""
-    after = decode(cursor, int)[0] if cursor else 0
+    after = decode(paging.cursor, int)[0] if paging.cursor else 0
     async with needs.engine.connect() as connection:
         rows = await store.page(
-            connection, project_id=caller.project_id, after=after, limit=limit + 1
+            connection, project_id=caller.project_id, after=after, limit=paging.limit + 1
         )
-    return page(rows, limit=limit, item=_item, key=lambda row: [row.id])
+    return page(rows, limit=paging.limit, item=_item, key=lambda row: [row.id])
 
 
 @router.delete("/keys/{key}", status_code=204)

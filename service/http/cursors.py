@@ -8,17 +8,11 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
-
-from fastapi import Query
+from typing import Any, TypeVar
 
 from service.errors import InvalidRequest
 from service.schemas.base import Page
 
-Limit = Annotated[int, Query(ge=1, le=200, description="how many items at most")]
-Cursor = Annotated[
-    str | None, Query(max_length=2_000, description="`next` of the page before this one")
-]
 Row = TypeVar("Row")
 Item = TypeVar("Item")
 

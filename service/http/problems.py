@@ -24,6 +24,33 @@ _BY_STATUS: dict[int, type[errors.ServiceError]] = {
 }
 
 
+TITLES = {
+    400: "The body is no JSON that is accepted",
+    401: "No key, or one that is unknown, revoked or expired",
+    403: "The key lacks the scope",
+    404: "The project has no such thing",
+    409: "The state does not allow this; `code` says why",
+    410: "The study has ended; `reason` says why",
+    412: "Somebody changed it since",
+    413: "The body is too large",
+    415: "The body is not application/json",
+    422: "A field is wrong; `errors` names each",
+    428: "If-Match is needed",
+    503: "The database cannot be reached: try again after Retry-After seconds",
+}
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route says in OpenAPI about the errors that it answers with."""
+    return {
+        status: {
+            "description": TITLES[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
 def install(app: FastAPI) -> None:
     """Make every error that leaves a route a problem."""
     for kind, handle in (

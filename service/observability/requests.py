@@ -67,7 +67,7 @@ class _Request:
 
     def record(self) -> None:
         seconds = time.perf_counter() - self._started
-        route = getattr(self._scope.get("route"), "path", "none")
+        route = _route(self._scope)
         method = self._scope["method"] if route != "none" else "any"
         # A client that left before the answer began counts as 499, as nginx has it.
         status = self.status or 499
@@ -75,6 +75,14 @@ class _Request:
         SECONDS.labels(method, route).observe(seconds)
         if route not in _QUIET:
             log.info("request", method=method, route=route, status=status, ms=round(seconds * 1e3))
+
+
+def _route(scope: Scope) -> str:
+    """The route's template; the app hangs its routers under /v1, which they do not know."""
+    route = getattr(scope.get("route"), "path", None)
+    if route is None:
+        return "none"
+    return f"/v1{route}" if scope["path"].startswith("/v1/") else str(route)
 
 
 def _request_id(scope: Scope) -> str:

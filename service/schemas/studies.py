@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from search.problem import Objective, OutcomeConstraint
 from search.registry import SchedulerSettings, SearcherSettings
@@ -34,6 +34,13 @@ class Program(Body):
     path: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,255}\.py:[A-Za-z_][A-Za-z0-9_]{0,127}$")
     ]
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        if ".." in path.split(":")[0].split("/"):
+            raise ValueError("a path stays inside its folder: `..` is not allowed")
+        return path
 
 
 class Recipe(Body):

@@ -3,11 +3,9 @@
 import re
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row
-from sqlalchemy import ColumnElement, and_, false
+from psycopg import AsyncConnection
 
-from service.db.study import study
+from service.db.rows import Row, fetch_one
 from service.errors import NotFound
 from service.ids import STUDY_ID
 
@@ -20,18 +18,7 @@ select * from study
 """
 
 
-def is_study(project_id: int, reference: str) -> ColumnElement[bool]:
-    """The condition that a row of `study` is the one meant, and stands in the project."""
-    if STUDY_ID.fullmatch(reference):
-        named: ColumnElement[bool] = study.c.public_id == reference
-    elif _NAME.fullmatch(reference):
-        named = study.c.name == reference
-    else:  # nothing that could be stored, so nothing to ask the database
-        named = false()
-    return and_(study.c.project_id == project_id, study.c.deleted_at.is_(None), named)
-
-
-async def lock_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> DictRow:
+async def lock_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Row:
     """The study's row, locked to the end of the transaction; raises NotFound.
 
     Whoever holds it may wait for no trial: the order is trial, lease, study_counter, study.
@@ -39,21 +26,19 @@ async def lock_study(connection: AsyncConnection[Any], project_id: int, referenc
     return await _find(connection, project_id, reference, " for no key update")
 
 
-async def find_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> DictRow:
+async def find_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Row:
     """The study's row; raises NotFound."""
     return await _find(connection, project_id, reference, "")
 
 
 async def _find(
     connection: AsyncConnection[Any], project_id: int, reference: str, lock: str
-) -> DictRow:
+) -> Row:
     by_id = STUDY_ID.fullmatch(reference)
     if not by_id and not _NAME.fullmatch(reference):
         raise NotFound(NOT_FOUND)
     statement = FIND.format(column="public_id" if by_id else "name") + lock
-    cursor: AsyncCursor[DictRow] = connection.cursor(row_factory=dict_row)
-    await cursor.execute(statement, {"project": project_id, "reference": reference})
-    row = await cursor.fetchone()
+    row = await fetch_one(connection, statement, {"project": project_id, "reference": reference})
     if row is None:
         raise NotFound(NOT_FOUND)
     return row

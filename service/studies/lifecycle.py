@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow
 
+from service.db.rows import Row
 from service.errors import WrongState
 from service.events.log import log
 from service.studies.completion import complete_if_done
@@ -87,7 +87,7 @@ async def delete(connection: AsyncConnection[Any], project_id: int, reference: s
 
 async def _change(
     connection: AsyncConnection[Any],
-    row: DictRow,
+    row: Row,
     statement: str,
     kind: str,
     detail: Mapping[str, Any],
@@ -96,6 +96,6 @@ async def _change(
     await log(connection, row["id"], None, kind, detail)
 
 
-def _refuse(row: DictRow, act: str, states: tuple[str, ...]) -> None:
+def _refuse(row: Row, act: str, states: tuple[str, ...]) -> None:
     if row["state"] in states:
         raise WrongState(f"the study is {row['state']} and cannot be {act}")

@@ -14,8 +14,8 @@ from search.searcher import Searcher
 from search.space import SearchSpace
 
 SPACE: TypeAdapter[SearchSpace] = TypeAdapter(SearchSpace)
-OBJECTIVES: TypeAdapter[Sequence[Objective]] = TypeAdapter(list[Objective])
-CONSTRAINTS: TypeAdapter[Sequence[OutcomeConstraint]] = TypeAdapter(list[OutcomeConstraint])
+OBJECTIVES: TypeAdapter[Sequence[Objective]] = TypeAdapter(Sequence[Objective])
+CONSTRAINTS: TypeAdapter[Sequence[OutcomeConstraint]] = TypeAdapter(Sequence[OutcomeConstraint])
 SEARCHER: TypeAdapter[Searcher] = TypeAdapter(SearcherSettings)
 SCHEDULER: TypeAdapter[Scheduler] = TypeAdapter(SchedulerSettings)
 

@@ -1,0 +1,133 @@
+"""Making a study: its rows, and the configs that it begins with."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from search.errors import SearchError
+from search.problem import Problem
+from search.registry import unsupported
+from search.space import SearchSpace
+from search.values import Value, canonical_json
+from service.errors import InvalidRequest, StudyExists, UnsupportedStudy
+from service.events.log import log
+from service.ids import STUDY_ID, new_study_id
+from service.schemas.studies import StudyCreate
+from service.studies.spec import Spec, dump_spec
+from service.trials.enqueue import check_configs, enqueue
+
+SEED_BITS = 53  # what a JSON number holds exactly
+
+INSERT = """
+with made as (
+    insert into study (public_id, project_id, name, seed, notes, tags, budget_trials, budget_hours,
+                       budget_target, max_running, max_attempts, max_failed, lease_seconds, managed)
+    values (%(public_id)s, %(project)s, %(name)s, %(seed)s, %(notes)s, %(tags)s, %(trials)s,
+            %(hours)s, %(target)s, %(max_running)s, %(max_attempts)s, %(max_failed)s,
+            %(lease_seconds)s, %(managed)s)
+    returning id
+), spec as (
+    insert into study_spec (study_id, version, space, objectives, constraints, searcher, scheduler)
+    select id, 1, %(space)s, %(objectives)s, %(constraints)s, %(searcher)s, %(scheduler)s from made
+), counter as (
+    insert into study_counter (study_id) select id from made
+), names as (
+    insert into metric_name (study_id, id, name)
+    select id, place, metric from made, unnest(%(metrics)s::text[]) with ordinality m(metric, place)
+)
+select id from made
+"""
+
+
+async def create_study(connection: AsyncConnection[Any], project_id: int, body: StudyCreate) -> str:
+    """Make the study in the caller's transaction, and return its public id.
+
+    Trial 0 runs the defaults, if every parameter has one; then come the configs of `first`.
+    Raises InvalidRequest, UnsupportedStudy, StudyExists.
+    """
+    spec = _spec(body)
+    configs = _first(spec.problem.space, body)
+    public_id = new_study_id()
+    try:
+        row = await (
+            await connection.execute(INSERT, _values(body, spec, project_id, public_id))
+        ).fetchone()
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != "uq_study_project_id_name":
+            raise
+        raise StudyExists(f"the project has a study named {body.name!r}") from None
+    assert row is not None
+    await log(connection, row[0], None, "study_created", {"name": body.name})
+    for origin, wanted in configs:
+        if wanted:
+            await enqueue(connection, row[0], wanted, replicate=False, origin={"by": origin})
+    return public_id
+
+
+def _spec(body: StudyCreate) -> Spec:
+    if STUDY_ID.fullmatch(body.name):
+        raise _wrong("name", "a name may not look like a study's id")
+    try:
+        problem = Problem(
+            space=body.space,
+            objectives=body.objectives,
+            constraints=body.constraints,
+            seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed,
+        )
+    except SearchError as error:
+        raise InvalidRequest(str(error)) from None
+    if reasons := unsupported(problem, body.searcher):
+        raise UnsupportedStudy(
+            f"searcher {body.searcher.kind!r}: {'; '.join(reasons)}",
+            errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
+        )
+    return Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler)
+
+
+def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:
+    """The configs to begin with, by who proposed them, no two of them alike."""
+    room = body.budget.trials or 10**9
+    if len(body.first) > room:
+        raise _wrong("first", f"{len(body.first)} configs exceed the budget of {room} trials")
+    first = check_configs(space, body.first, "first.{}")
+    seen: dict[str, int] = {}
+    for place, config in enumerate(first):
+        earlier = seen.setdefault(canonical_json(config), place)
+        if earlier != place:
+            raise _wrong(f"first.{place}", f"is the same config as first.{earlier}")
+    defaults = space.defaults()
+    if defaults is None or (len(first) >= room and canonical_json(defaults) not in seen):
+        return [("user", first)]
+    others = [config for config in first if canonical_json(config) != canonical_json(defaults)]
+    return [("defaults", [defaults]), ("user", others)]
+
+
+def _values(body: StudyCreate, spec: Spec, project_id: int, public_id: str) -> Mapping[str, object]:
+    metrics = [o.metric for o in spec.problem.objectives]
+    metrics += [c.metric for c in spec.problem.constraints]
+    documents = {name: Jsonb(document) for name, document in dump_spec(spec).items()}
+    return {
+        **documents,
+        "public_id": public_id,
+        "project": project_id,
+        "name": body.name,
+        "seed": spec.problem.seed,
+        "notes": body.notes,
+        "tags": body.tags,
+        **body.budget.model_dump(),
+        "max_running": body.max_running,
+        "max_attempts": body.max_attempts,
+        "max_failed": body.max_failed,
+        "lease_seconds": body.lease_seconds,
+        "managed": body.managed and Jsonb(body.managed.model_dump(mode="json")),
+        "metrics": list(dict.fromkeys(metrics)),
+    }
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    problem = {"in": "body", "field": field, "message": message}
+    return InvalidRequest(f"{field}: {message}", errors=[problem])

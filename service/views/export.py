@@ -1,0 +1,93 @@
+"""A study's trials as a file: CSV for spreadsheets, JSON lines for programs.
+
+Rows are read in batches, each on a connection of its own, so that a slow reader holds none.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+from service.db.rows import Row, fetch_all
+from service.http.cursors import encode
+from service.resources import Resources
+from service.studies.spec import Spec
+from service.views.listing import TrialFilter, TrialQuery, trial_rows
+from service.views.trials import trial_item
+
+BATCH = 500
+# What a spreadsheet takes for the beginning of a formula.
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+FIXED = (
+    "number",
+    "id",
+    "state",
+    "reason",
+    "attempt",
+    "last_step",
+    "worker",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "tags",
+)
+METRICS = "select name from metric_name where study_id = %(study)s order by id"
+
+
+class ExportQuery(TrialFilter):
+    """Which trials, in which form."""
+
+    format: Literal["csv", "jsonl"] = "csv"
+
+
+async def json_lines(needs: Resources, study_id: int, wanted: TrialFilter) -> AsyncIterator[str]:
+    """A line for each trial, as it stands in a list."""
+    async for row in _rows(needs, study_id, wanted):
+        yield trial_item(row).model_dump_json() + "\n"
+
+
+async def csv_lines(
+    needs: Resources, study_id: int, spec: Spec, wanted: TrialFilter
+) -> AsyncIterator[str]:
+    """A header and a line for each trial; a column for each parameter and each metric told."""
+    async with needs.cold() as connection:
+        rows = await fetch_all(connection, METRICS, {"study": study_id})
+    parameters = [parameter.name for parameter in spec.problem.space.parameters]
+    metrics = [row["name"] for row in rows]
+    heads = [f"config.{name}" for name in parameters] + [f"metric.{name}" for name in metrics]
+    yield _line([*FIXED, *heads])
+    async for row in _rows(needs, study_id, wanted):
+        yield _line(_cells(row, parameters, metrics))
+
+
+async def _rows(needs: Resources, study_id: int, wanted: TrialFilter) -> AsyncIterator[Row]:
+    cursor: str | None = None
+    while True:
+        query = TrialQuery(state=wanted.state, where=wanted.where, cursor=cursor)
+        async with needs.cold() as connection:
+            rows = await trial_rows(connection, study_id, query, limit=BATCH)
+        for row in rows:
+            yield row
+        if len(rows) < BATCH:
+            return
+        cursor = encode([rows[-1]["sort_key"], rows[-1]["number"]])
+
+
+def _cells(row: Row, parameters: Sequence[str], metrics: Sequence[str]) -> list[Any]:
+    item = trial_item(row).model_dump(mode="json")
+    fixed = [" ".join(item["tags"]) if name == "tags" else item[name] for name in FIXED]
+    config = [item["config"].get(name) for name in parameters]
+    return [*fixed, *config, *(item["values"].get(name) for name in metrics)]
+
+
+def _line(cells: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([_safe(cell) for cell in cells])
+    return text.getvalue()
+
+
+def _safe(cell: Any) -> Any:
+    """Text that a spreadsheet would run gets an apostrophe before it; numbers stay as they are."""
+    if isinstance(cell, str) and cell.startswith(DANGEROUS) and cell != "-Infinity":
+        return f"'{cell}"
+    return cell
