@@ -62,4 +62,4 @@ def _values(scale: Scale, points: int) -> Iterator[Value]:
         return (scale.value_at(level) for level in range(scale.count))
     spread = np.linspace(0.0, 1.0, points) if points > 1 else np.array([0.5])
     # Neighbouring points of a very narrow interval can be the same float.
-    return iter(dict.fromkeys(scale.value(u) for u in spread))
+    return iter(dict.fromkeys(scale.value(float(u)) for u in spread))

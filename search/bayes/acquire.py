@@ -127,7 +127,7 @@ def contenders(observed: Observed) -> Tensor:
     same, but keeps the wrong points when there are more than its maximum.)
     """
     mean, V = observed.solve(observed.X)
-    root = psd_safe_cholesky(observed.cross(observed.X, observed.X) - V.T @ V)
+    root = psd_safe_cholesky(observed.joint(observed.X, V))
     draws = mean + torch.randn(CONTESTS, len(mean)).to(mean) @ root.T
     wins = torch.bincount(draws.argmax(dim=1), minlength=len(mean))
     order = torch.argsort(-wins, stable=True)[:MAX_BASELINE]

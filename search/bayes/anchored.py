@@ -17,6 +17,10 @@ from linear_operator import to_linear_operator
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
+# Joint posteriors of neighbouring points are singular to within rounding; the model's noise is at
+# least ten times this.
+NUGGET = 1e-6
+
 
 class Observed:
     """The observations of a fitted model, factored once.
@@ -43,6 +47,10 @@ class Observed:
         K = self.cross(self.X, A)
         return self.mean + K.T @ self.a, torch.linalg.solve_triangular(self.L, K, upper=False)
 
+    def joint(self, A: Tensor, V: Tensor) -> Tensor:
+        """The posterior covariance of points whose V is known, safe to factor."""
+        return self.cross(A, A) - V.T @ V + NUGGET * torch.eye(len(A)).to(A)
+
     def marginal(self, A: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior mean and standard deviation at each point."""
         mean, V = self.solve(A)
@@ -59,7 +67,7 @@ class Anchored(GPyTorchModel):
         super().__init__()
         self._observed, self._anchors = observed, anchors
         self._mean, self._V = observed.solve(anchors)
-        self._covariance = observed.cross(anchors, anchors) - self._V.T @ self._V
+        self._covariance = observed.joint(anchors, self._V)
 
     def posterior(self, X: Tensor, *_: Any, **__: Any) -> GPyTorchPosterior:
         """The joint posterior at X, b x (r + 1) x c, or r x c for the anchors themselves."""
@@ -81,7 +89,7 @@ class Anchored(GPyTorchModel):
         covariance[:, :r, :r] = self._covariance
         edge = (self._observed.cross(self._anchors, new) - self._V.T @ V).T
         covariance[:, r, :r] = covariance[:, :r, r] = edge
-        covariance[:, r, r] = (1 - V.square().sum(0)).clamp_min(1e-12)
+        covariance[:, r, r] = 1 - V.square().sum(0) + NUGGET
         return mean, covariance
 
 

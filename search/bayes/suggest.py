@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from botorch.exceptions.errors import ModelFittingError
+from botorch.exceptions.warnings import OptimizationWarning
 from botorch.models import SingleTaskGP
 from gpytorch.settings import max_cholesky_size
 from linear_operator.utils.errors import NanError, NotPSDError
+from linear_operator.utils.warnings import NumericalWarning
 
 from search.bayes import warm
 from search.bayes.acquire import Pick, choose
@@ -113,7 +116,14 @@ def alone(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        with torch.random.fork_rng(devices=[]), max_cholesky_size(2 * MODEL_POINTS):
+        with (
+            torch.random.fork_rng(devices=[]),
+            max_cholesky_size(2 * MODEL_POINTS),
+            warnings.catch_warnings(),
+        ):
+            # A budget used up and a matrix that needed jitter are both expected, and dealt with.
+            warnings.simplefilter("ignore", OptimizationWarning)
+            warnings.simplefilter("ignore", NumericalWarning)
             torch.manual_seed(seed)
             yield
     finally:

@@ -1,0 +1,231 @@
+"""What every searcher promises.  Fill the one hole, `searcher`, to hold one to it."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import zlib
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import ClassVar
+
+import pytest
+from pydantic import TypeAdapter
+
+from search.encoding import config_key
+from search.problem import Objective, Problem
+from search.registry import SearcherSettings
+from search.searcher import MAX_MEMO_BYTES, Batch, History, Memo, Searcher
+from search.trial import Measurement, Trial, TrialState
+from search.values import Config
+from tests.contracts.spaces import SPACES, TINY, TINY_SIZES, space
+
+SETTINGS = TypeAdapter(SearcherSettings)
+HISTORY = TypeAdapter(History)
+BATCH = TypeAdapter(Batch)
+
+# Every seventh trial ends in one of these ways; the rest are completed.
+ENDINGS = {3: TrialState.INFEASIBLE, 5: TrialState.FAILED, 6: TrialState.STOPPED}
+
+ELSEWHERE = """
+import sys
+from tests.contracts.searchers import BATCH, HISTORY, SETTINGS
+settings, history = sys.stdin.read().split(chr(10))
+batch = SETTINGS.validate_json(settings).suggest(HISTORY.validate_json(history), 5)
+sys.stdout.write(BATCH.dump_json(batch).decode())
+"""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that a searcher has driven for a while, and what it answered."""
+
+    problem: Problem
+    trials: tuple[Trial, ...]
+    memo: Memo | None
+    batches: int
+
+    def history(self, **changes: object) -> History:
+        """What the next batch is to be computed from."""
+        now = History(problem=self.problem, trials=self.trials, batch=self.batches, memo=self.memo)
+        return replace(now, **changes)
+
+
+def outcome(config: Config) -> float:
+    """A loss in [0, 1) that depends on the config and nothing else."""
+    return zlib.crc32(config_key(config).encode()) / 2**32
+
+
+def ended(number: int, config: Config, origin: object) -> Trial:
+    """A trial that has ended, well or otherwise."""
+    state, loss = ENDINGS.get(number % 7, TrialState.COMPLETED), outcome(config)
+    measured = state in (TrialState.COMPLETED, TrialState.STOPPED)
+    curve = [Measurement(step=k, values={"loss": loss + 0.5**k}) for k in range(1, 4)]
+    return Trial(
+        number=number,
+        config=config,
+        state=state,
+        measurements=curve if measured else (),
+        values={"loss": loss + 0.5**3} if measured else {},
+        origin=origin,
+    )
+
+
+@cache
+def study(searcher: Searcher, name: str) -> Study:
+    """A study of 14 trials on one of the spaces; the last is running and the one before queued."""
+    problem = Problem(space=space(name), objectives=[Objective(metric="loss")], seed=7)
+    trials: list[Trial] = []
+    memo, batches = None, 0
+    for count in (3, 1, 4, 2, 4):
+        history = History(problem=problem, trials=trials, batch=batches, memo=memo)
+        batch = searcher.suggest(history, count)
+        batches, memo = batches + 1, batch.memo
+        for s in batch.suggestions:
+            trials.append(ended(len(trials), s.config, s.origin))
+    waiting = (TrialState.QUEUED, TrialState.RUNNING)
+    for place, state in zip((-2, -1), waiting, strict=True):
+        trials[place] = replace(trials[place], state=state, values={}, measurements=())
+    return Study(problem, tuple(trials), memo, batches)
+
+
+def keys(configs) -> list[str]:
+    return [config_key(config) for config in configs]
+
+
+def proposed(batch: Batch) -> list[str]:
+    return keys(suggestion.config for suggestion in batch.suggestions)
+
+
+class SearcherContract:
+    """Subclass it and set `searcher`."""
+
+    searcher: ClassVar[Searcher]
+    seeded: ClassVar[bool] = True
+
+    @pytest.mark.parametrize("name", SPACES)
+    def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):
+        driven = study(self.searcher, name)
+        assert len(driven.trials) == 14
+        for trial in driven.trials:
+            checked = driven.problem.space.check(trial.config)
+            assert checked == trial.config
+            assert list(map(type, checked.values())) == list(map(type, trial.config.values()))
+            assert trial.origin["by"]
+        configs = keys(trial.config for trial in driven.trials)
+        assert len(set(configs)) == len(configs)
+
+    @pytest.mark.parametrize("name", SPACES)
+    def test_a_restart_changes_nothing(self, name):
+        history = study(self.searcher, name).history()
+        stored = HISTORY.validate_json(HISTORY.dump_json(history))
+        again = SETTINGS.validate_json(SETTINGS.dump_json(self.searcher))
+        assert again == self.searcher
+        here, there = self.searcher.suggest(history, 3), again.suggest(stored, 3)
+        assert BATCH.dump_json(here) == BATCH.dump_json(there)
+
+    @pytest.mark.parametrize("name", SPACES)
+    def test_pending_and_reserved_configs_do_not_come_back_with_or_without_the_memo(self, name):
+        driven = study(self.searcher, name)
+        first = self.searcher.suggest(driven.history(), 4)
+        reserved = [suggestion.config for suggestion in first.suggestions]
+        taken = {*keys(trial.config for trial in driven.trials), *keys(reserved)}
+        assert len(taken) == 18
+        for memo in (first.memo, None, Memo(version=999, data="from the future")):
+            later = driven.history(reserved=reserved, batch=driven.batches + 1, memo=memo)
+            batch = self.searcher.suggest(later, 3)
+            fresh = proposed(batch)
+            assert len(set(fresh)) == 3
+            assert not taken & set(fresh)
+            assert not batch.exhausted
+
+    @pytest.mark.parametrize("data", [{}, [], None, {"lengths": "x"}, {"first": 1, "then": {}}])
+    def test_a_memo_of_nonsense_is_ignored(self, data):
+        history = study(self.searcher, "nested").history(memo=Memo(version=1, data=data))
+        assert proposed(self.searcher.suggest(history, 2)) == proposed(
+            self.searcher.suggest(replace(history, memo=None), 2)
+        )
+
+    def test_another_process_suggests_the_same(self):
+        history = study(self.searcher, "nested").history()
+        here = self.searcher.suggest(history, 5)
+        done = subprocess.run(
+            [sys.executable, "-c", ELSEWHERE],
+            input=SETTINGS.dump_json(self.searcher) + b"\n" + HISTORY.dump_json(history),
+            env={**os.environ, "PYTHONHASHSEED": "123"},
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        assert json.loads(done.stdout) == json.loads(BATCH.dump_json(here))
+
+    def test_another_seed_suggests_something_else(self):
+        history = study(self.searcher, "float").history(trials=())
+        other = replace(history, problem=replace(history.problem, seed=8))
+        same = proposed(self.searcher.suggest(history, 3)) == proposed(
+            self.searcher.suggest(other, 3)
+        )
+        assert same is not self.seeded
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_results_that_are_not_finite_do_no_harm(self, value):
+        driven = study(self.searcher, "nested")
+        lost = [replace(t, values={"loss": value}, measurements=()) for t in driven.trials[:4]]
+        for trials in ([*lost, *driven.trials[4:]], lost):
+            batch = self.searcher.suggest(driven.history(trials=trials), 3)
+            assert len(set(proposed(batch)) - set(keys(t.config for t in trials))) == 3
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            [1.0] * 12,
+            [1e12, -1e12],
+            [1e-12, 3e-12],
+            [1e300, -1e300],
+            [1e12 + k for k in range(12)],
+            [5e-324, 0.0],
+        ],
+    )
+    def test_results_of_any_scale_do_no_harm(self, values):
+        driven = study(self.searcher, "nested")
+        scaled = [
+            Trial(number=t.number, config=t.config, state=TrialState.COMPLETED, values={"loss": v})
+            for t, v in zip(driven.trials, values * 7, strict=False)
+        ]
+        batch = self.searcher.suggest(driven.history(trials=scaled), 3)
+        assert len(set(proposed(batch)) - set(keys(t.config for t in scaled))) == 3
+        assert json.loads(json.dumps([s.origin for s in batch.suggestions], allow_nan=False))
+
+    def test_repeated_configs_do_no_harm(self):
+        driven = study(self.searcher, "nested")
+        doubled = [
+            replace(trial, number=number, values={"loss": 0.1 * number})
+            for number, trial in enumerate([*driven.trials[:3]] * 4)
+        ]
+        assert len(set(proposed(self.searcher.suggest(driven.history(trials=doubled), 2)))) == 2
+
+    @pytest.mark.parametrize("name", TINY)
+    @pytest.mark.parametrize("count", [1, 100])
+    def test_a_finite_space_is_used_up_and_then_exhausted(self, name, count):
+        problem = Problem(space=space(name), objectives=[Objective(metric="loss")], seed=1)
+        trials: list[Trial] = []
+        memo = None
+        for number in range(TINY_SIZES[name] + 1):
+            history = History(problem=problem, trials=trials, batch=number, memo=memo)
+            batch = self.searcher.suggest(history, count)
+            memo = batch.memo
+            assert batch.exhausted is (len(batch.suggestions) < count)
+            for s in batch.suggestions:
+                trials.append(ended(len(trials), s.config, s.origin))
+        assert batch.exhausted
+        configs = keys(trial.config for trial in trials)
+        assert len(set(configs)) == len(configs) == TINY_SIZES[name]
+
+    def test_the_memo_is_small_json(self):
+        memo = study(self.searcher, "nested").memo
+        if memo is not None:
+            adapter = TypeAdapter(Memo)
+            text = adapter.dump_json(memo)
+            assert adapter.validate_json(text) == memo
+            assert len(text) < MAX_MEMO_BYTES
