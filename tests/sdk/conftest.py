@@ -6,7 +6,6 @@ from collections import defaultdict
 
 import httpx
 import pytest
-
 from trimtab import Client
 from trimtab._address import Address
 from trimtab._transport import Transport

@@ -3,7 +3,6 @@ import logging
 import threading
 
 import pytest
-
 from trimtab import Infeasible, LeaseLost, Released
 
 
@@ -53,9 +52,12 @@ def wait_for_the_end(server):
 
 
 def test_an_exception_fails_the_trial_and_goes_on_up(server, study):
-    with pytest.raises(ValueError, match="boom"):
+    def loop():
         for _ in study.trials():
             boom()
+
+    with pytest.raises(ValueError, match="boom"):
+        loop()
     wait_for_the_end(server)
     told = server.told["tr_0"]
     assert (told["kind"], told["reason"]) == ("failed", "user_error")
@@ -65,21 +67,27 @@ def test_an_exception_fails_the_trial_and_goes_on_up(server, study):
 
 
 def test_an_exception_of_c_code_fails_the_trial(server, study):
-    with pytest.raises(ValueError, match="invalid literal") as caught:
+    def loop():
         for _ in study.trials():
             int("x")
+
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        loop()
     wait_for_the_end(server)
     assert "invalid literal" in server.told["tr_0"]["message"]
     assert caught
 
 
 def test_an_exception_through_finally_fails_the_trial(server, study):
-    with pytest.raises(ValueError, match="boom"):
+    def loop():
         for _ in study.trials():
             try:
                 boom()
             finally:
                 gc.collect()
+
+    with pytest.raises(ValueError, match="boom"):
+        loop()
     wait_for_the_end(server)
     assert server.told["tr_0"]["kind"] == "failed"
 
@@ -122,26 +130,36 @@ def test_an_exception_kept_from_an_earlier_loop_does_not_confuse(server, study):
 
 
 def test_an_interrupt_gives_the_trial_back(server, study):
-    with pytest.raises(KeyboardInterrupt):
+    def loop():
         for _ in study.trials():
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop()
     wait_for_the_end(server)
     assert server.released == ["tr_0"]
     assert server.told == {}
 
 
 def test_infeasible_leaves_the_loop_and_says_so(server, study):
-    with pytest.raises(Infeasible):
+    def loop():
         for _ in study.trials():
             raise Infeasible("too wide")
+
+    with pytest.raises(Infeasible):
+        loop()
     assert server.told["tr_0"] == {"kind": "infeasible", "reason": "too wide"}
 
 
 def test_an_old_infeasible_is_not_taken_for_the_new_error(server, study):
     kept = Infeasible("of another time")
-    with pytest.raises(ValueError, match="boom"):
+
+    def loop():
         for _ in study.trials():
             boom()
+
+    with pytest.raises(ValueError, match="boom"):
+        loop()
     wait_for_the_end(server)
     assert server.told["tr_0"]["kind"] == "failed"
     assert kept.reason == "of another time"
@@ -161,10 +179,13 @@ def test_nested_loops_end_their_own_trials(server, study):
 
 
 def test_an_exception_in_an_inner_loop_ends_both_trials(server, study):
-    with pytest.raises(ValueError, match="boom"):
+    def loop():
         for _outer in study.trials():
             for _inner in study.trials():
                 boom()
+
+    with pytest.raises(ValueError, match="boom"):
+        loop()
     deadline = threading.Event()
     for _ in range(200):
         if len(server.told) == 2:
@@ -219,10 +240,14 @@ def test_a_request_to_release_gives_the_trial_back_and_the_loop_goes_on(server, 
 def test_reporting_on_after_a_release_is_interrupted(server, study):
     server.until = 0
     server.request = {"kind": "release", "reason": "paused"}
-    with pytest.raises(Released, match="paused"):
+
+    def loop():
         for trial in study.trials():
             for step in range(10):
                 trial.report(step, loss=1.0)
+
+    with pytest.raises(Released, match="paused"):
+        loop()
     assert server.released == ["tr_0"]
     assert server.told == {}
 
@@ -230,9 +255,13 @@ def test_reporting_on_after_a_release_is_interrupted(server, study):
 def test_a_lost_lease_is_raised_and_nothing_is_told(server, study, wire):
     server.until = 0
     server.script["/measurements"] = [wire.problem(409, "lease_lost")]
-    with pytest.raises(LeaseLost):
+
+    def loop():
         for trial in study.trials():
             trial.report(0, loss=1.0)
+
+    with pytest.raises(LeaseLost):
+        loop()
     assert (server.told, server.released) == ({}, [])
 
 
@@ -240,9 +269,13 @@ def test_a_trial_without_the_metric_fails_and_the_user_hears_why(server, study, 
     from trimtab.errors import InvalidRequest
 
     server.script["tell"] = [wire.problem(422, "invalid_request", detail="loss was not measured")]
-    with pytest.raises(InvalidRequest, match="loss was not measured"):
+
+    def loop():
         for _ in study.trials():
             pass
+
+    with pytest.raises(InvalidRequest, match="loss was not measured"):
+        loop()
     assert server.told["tr_0"]["kind"] == "failed"
     assert "loss was not measured" in server.told["tr_0"]["message"]
 
