@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,21 @@ class Child:
         if code is None:
             return "did not start"
         return f"exit status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+    def run(self, check: Callable[[], None]) -> bool:
+        """Run it once, to its end, and say whether it succeeded; `check` may raise to end it."""
+
+        def ended() -> bool:
+            check()
+            return not self.alive()
+
+        try:
+            self.start()
+            while not wait_until(ended, 60.0):
+                pass
+            return self._process is not None and self._process.returncode == 0
+        finally:
+            self._sweep()
 
     def stop(self, seconds: float) -> None:
         """End it and what it started: SIGTERM to it, then SIGKILL to the whole group."""

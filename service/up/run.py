@@ -1,6 +1,5 @@
 """`trimtab up`: a whole Trimtab on one machine."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -130,20 +129,11 @@ class _Start:
     def _migrate(self, database_url: str) -> None:
         self.supervisor.check()
         self.say("bringing the tables up to date")
-        log = self.home.logs / "migrate.log"
-        with log.open("wb") as output:
-            done = subprocess.run(
-                [*TRIMTAB, "migrate"],
-                env=self._environment.of_service(database_url=database_url),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.home.path,
-                start_new_session=True,
-                check=False,
-            )
-        if done.returncode != 0:
-            raise StartFailed(f"the tables could not be made. {log} ends:\n{tail(log)}")
+        environment = self._environment.of_service(database_url=database_url)
+        migrate = self._child("migrate", "migrate", environment=environment)
+        if not migrate.run(self.supervisor.check):
+            said = tail(migrate.log_file)
+            raise StartFailed(f"the tables could not be made. {migrate.log} ends:\n{said}")
 
     def _api(self, database_url: str, key: str) -> str:
         self.say("starting the API")

@@ -254,3 +254,20 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path):
     assert tail(log) == ""
     log.write_text("\n".join(map(str, range(10_000))))
     assert tail(log, 2) == "9998\n9999"
+
+
+def test_a_command_that_runs_once_says_whether_it_succeeded(make_child):
+    assert make_child("good", "pass").run(lambda: None)
+    assert not make_child("bad", "raise SystemExit(3)").run(lambda: None)
+
+
+def test_a_command_that_runs_once_ends_when_it_is_no_longer_wanted(make_child):
+    child = make_child("long", STUBBORN)
+
+    def check():
+        if child.log_file.read_text().strip():
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        child.run(check)
+    assert wait_until(lambda: gone(int(child.log_file.read_text())), 10)
