@@ -1,0 +1,148 @@
+"""What a trial has measured, and what its worker's last word makes of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from search.problem import Objective, Problem
+from search.trial import TrialState
+from service.errors import InvalidRequest
+from service.schemas.base import write_number
+from service.schemas.trials import Completed, Failed, Infeasible, Stopped
+
+Outcome: TypeAlias = Completed | Stopped | Infeasible | Failed
+
+# `reach` is the last step of the latest attempt, or of the checkpoint that it went on from: what an
+# earlier attempt measured beyond it does not count.
+READ = """
+select t.state, t.attempt, t.told_by, t.tell_hash, t.reason, t.values,
+       t.last_lease_id is not distinct from %(lease)s as latest,
+       l.expires_at, l.request, r.reach, coalesce(v.names, '{}') as names,
+       coalesce(v.measured, '{}') as measured
+  from trial t
+  left join lease l on l.trial_id = t.id and l.lease_id = %(lease)s
+  left join checkpoint c on c.id = t.checkpoint_id
+  cross join lateral (
+    select coalesce(greatest(
+      case when l.trial_id is not null then l.last_step
+           else (select max(step) from metric m where m.trial_id = t.id and m.attempt = t.attempt)
+      end, c.step), -1) as reach) r
+  left join lateral (
+    select array_agg(n.name order by n.id) as names, array_agg(m.value order by n.id) as measured
+      from metric_name n cross join lateral (
+        select case
+            when n.name = any(%(lowest)s) then coalesce((
+              select min(value) from metric
+               where trial_id = t.id and metric_id = n.id
+                 and (attempt = t.attempt or step <= r.reach)
+                 and value > '-Infinity' and value < 'Infinity'), x.value)
+            when n.name = any(%(highest)s) then coalesce((
+              select max(value) from metric
+               where trial_id = t.id and metric_id = n.id
+                 and (attempt = t.attempt or step <= r.reach)
+                 and value > '-Infinity' and value < 'Infinity'), x.value)
+            else x.value end as value
+          from (select value from metric
+                 where trial_id = t.id and metric_id = n.id
+                   and (attempt = t.attempt or step <= r.reach)
+                 order by step desc limit 1) x) m
+     where n.study_id = t.study_id) v on true
+ where t.id = %(trial)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A trial, the lease in question, and all that it measured."""
+
+    state: str
+    attempt: int
+    told_by: UUID | None
+    tell_hash: bytes | None
+    reason: str | None
+    values: dict[str, float | str] | None
+    latest: bool  # the lease is the latest one that the trial had
+    expires_at: datetime | None  # None: the lease is not held
+    request: str | None
+    reach: int
+    names: list[str]
+    measured: list[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a trial comes to."""
+
+    state: TrialState
+    reason: str | None
+    message: str | None
+    values: Mapping[str, float]
+    objective: float | None
+
+    def wire_values(self) -> dict[str, float | str]:
+        """The values as JSON holds them."""
+        return {name: write_number(value) for name, value in self.values.items()}
+
+
+async def read_progress(
+    connection: AsyncConnection[Any], problem: Problem, trial_id: int, lease_id: UUID
+) -> Progress | None:
+    """How far the trial has come; None when it is gone."""
+    best = [objective for objective in problem.objectives if objective.read == "best"]
+    values = {
+        "trial": trial_id,
+        "lease": lease_id,
+        "lowest": [objective.metric for objective in best if objective.goal == "minimize"],
+        "highest": [objective.metric for objective in best if objective.goal == "maximize"],
+    }
+    async with connection.cursor(row_factory=class_row(Progress)) as cursor:
+        await cursor.execute(READ, values, prepare=True)
+        return await cursor.fetchone()
+
+
+def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float]) -> Result:
+    """What the outcome makes of the trial: its values are those told, else those measured.
+
+    A completed trial with an objective that is not finite is infeasible.  Raises InvalidRequest
+    when a completed trial has no value at all for an objective.
+    """
+    told = outcome.values if isinstance(outcome, Completed | Stopped) else {}
+    values = {**measured, **told}
+    state, reason = TrialState(outcome.kind), getattr(outcome, "reason", None)
+    if isinstance(outcome, Completed):
+        _check_complete(problem.objectives, values)
+        if not all(math.isfinite(values[o.metric]) for o in problem.objectives):
+            state, reason = TrialState.INFEASIBLE, "non_finite"
+    first = values.get(problem.objectives[0].metric, math.nan)
+    counts = state in (TrialState.COMPLETED, TrialState.STOPPED) and math.isfinite(first)
+    return Result(
+        state=state,
+        reason=reason,
+        message=getattr(outcome, "message", None),
+        values=values,
+        objective=first if counts else None,
+    )
+
+
+def _check_complete(objectives: Sequence[Objective], values: Mapping[str, float]) -> None:
+    missing = [objective.metric for objective in objectives if objective.metric not in values]
+    if missing:
+        errors = [
+            {
+                "in": "body",
+                "field": f"outcome.values.{name}",
+                "message": "needed",
+                "kind": "missing",
+            }
+            for name in missing
+        ]
+        names = ", ".join(missing)
+        raise InvalidRequest(
+            f"outcome.values: {names} was neither told nor ever reported", errors=errors
+        )
