@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import psycopg
 from fastapi import Header
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from service.errors import InvalidRequest, PreconditionRequired, RevisionConflict, StudyExists
 from service.events.log import log
@@ -24,7 +25,7 @@ _REVISION = re.compile(r'(?:W/)?"(\d{1,10})"')
 CHANGE = """
 update study set name = %(name)s, notes = %(notes)s, tags = %(tags)s, max_running = %(max_running)s,
        budget_trials = %(trials)s, budget_hours = %(hours)s, budget_target = %(target)s,
-       revision = revision + 1
+       managed = %(managed)s, revision = revision + 1
  where id = %(id)s
 """
 # What null means: no text, no tags, no limit.  A study always has a name.
@@ -56,8 +57,9 @@ async def patch_study(
 
 
 async def _change(connection: AsyncConnection[Any], values: dict[str, Any]) -> None:
+    managed = values["managed"] and Jsonb(values["managed"])
     try:
-        await connection.execute(CHANGE, values)
+        await connection.execute(CHANGE, {**values, "managed": managed})
     except psycopg.errors.UniqueViolation:
         raise StudyExists(f"the project has a study named {values['name']!r}") from None
 
@@ -69,6 +71,8 @@ def _changes(row: dict[str, Any], body: StudyPatch) -> dict[str, Any]:
             trials=row["budget_trials"], hours=row["budget_hours"], target=row["budget_target"]
         )
     changes: dict[str, Any] = budget.model_dump()
+    if "managed" in body.model_fields_set:
+        changes["managed"] = body.managed and body.managed.model_dump(mode="json")
     for name in body.model_fields_set & {"name", "notes", "tags", "max_running"}:
         value = getattr(body, name)
         changes[name] = _NULL.get(name) if value is None else value

@@ -228,15 +228,15 @@ def clock():
 
 
 @pytest.fixture
-def server(clock):
+def fake(clock):
     return FakeServer(clock)
 
 
 @pytest.fixture
-def client(server, clock, monkeypatch):
+def client(fake, clock, monkeypatch):
     monkeypatch.setattr("trimtab._retry.jitter", lambda low, high: high)
     with Client(
-        "http://127.0.0.1:8787", "tt_key", transport=server.transport(), clock=clock
+        "http://127.0.0.1:8787", "tt_key", transport=fake.transport(), clock=clock
     ) as client:
         yield client
 
@@ -247,10 +247,10 @@ def study(client):
 
 
 @pytest.fixture
-def transport(server, clock, monkeypatch):
+def transport(fake, clock, monkeypatch):
     monkeypatch.setattr("trimtab._retry.jitter", lambda low, high: high)
     made = Transport(
-        Address("http://127.0.0.1:8787", "tt_key"), transport=server.transport(), clock=clock
+        Address("http://127.0.0.1:8787", "tt_key"), transport=fake.transport(), clock=clock
     )
     yield made
     made.close()

@@ -58,8 +58,13 @@ def test_what_is_no_url_is_refused(url):
 
 @pytest.mark.parametrize(
     ("url", "local"),
-    [("http://127.0.0.1:1", True), ("http://localhost", True), ("http://[::1]:1", True)]
-    + [("http://10.0.0.1", False), ("https://tune.example.org", False)],
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://localhost", True),
+        ("http://[::1]:1", True),
+        ("http://10.0.0.1", False),
+        ("https://tune.example.org", False),
+    ],
 )
 def test_this_machine_is_recognised(url, local):
     assert Address(url).local is local

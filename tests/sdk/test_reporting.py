@@ -18,8 +18,8 @@ def reporter(lease, clock):
     return lambda **asked: Reporter(lease(**asked), clock)
 
 
-def steps(server):
-    return [m["step"] for m in server.measured["tr_0"]]
+def steps(fake):
+    return [m["step"] for m in fake.measured["tr_0"]]
 
 
 # the buffer
@@ -87,42 +87,42 @@ def test_numbers_that_json_lacks_travel_as_text():
 # the reporter
 
 
-def test_below_the_milestone_nothing_is_sent(server, reporter):
+def test_below_the_milestone_nothing_is_sent(fake, reporter):
     made = reporter(until=5)
     assert [made.report(step, {"loss": 1.0}) for step in range(5)] == [Decision(until=5)] * 5
-    assert server.requests == []
+    assert fake.requests == []
     assert made.pending == 5
 
 
-def test_without_a_milestone_nothing_is_sent(server, reporter):
+def test_without_a_milestone_nothing_is_sent(fake, reporter):
     made = reporter(until=None)
     for step in range(1000):
         made.report(step, {"loss": 1.0})
-    assert server.requests == []
+    assert fake.requests == []
 
 
-def test_at_the_milestone_all_is_sent_and_the_answer_is_returned(server, reporter):
-    server.until = 2
+def test_at_the_milestone_all_is_sent_and_the_answer_is_returned(fake, reporter):
+    fake.until = 2
     made = reporter(until=2)
     decisions = [made.report(step, {"loss": 1.0}) for step in range(3)]
-    assert steps(server) == [0, 1, 2]
+    assert steps(fake) == [0, 1, 2]
     assert decisions[2] == Decision(until=12)
-    assert len(server.calls("/measurements")) == 1
+    assert len(fake.calls("/measurements")) == 1
 
 
-def test_a_step_past_the_milestone_waits_as_well(server, reporter):
-    server.until = 2
+def test_a_step_past_the_milestone_waits_as_well(fake, reporter):
+    fake.until = 2
     reporter(until=2).report(7, {"loss": 1.0})
-    assert steps(server) == [7]
+    assert steps(fake) == [7]
 
 
-def test_once_stopped_no_report_waits_any_more(server, reporter):
-    server.until = 0
-    server.decision = {"kind": "stop", "reason": "slow"}
+def test_once_stopped_no_report_waits_any_more(fake, reporter):
+    fake.until = 0
+    fake.decision = {"kind": "stop", "reason": "slow"}
     made = reporter(until=0)
     assert made.report(0, {"loss": 1.0}).stop
     assert made.report(50, {"loss": 1.0}) == Decision("stop", 10, "slow")
-    assert steps(server) == [0]
+    assert steps(fake) == [0]
 
 
 def test_a_stop_stays_whatever_comes_after(reporter):
@@ -136,7 +136,7 @@ def test_a_stop_stays_whatever_comes_after(reporter):
     assert other.decision.kind == "stop"
 
 
-def test_a_release_is_shown_once_and_then_interrupts(server, reporter):
+def test_a_release_is_shown_once_and_then_interrupts(fake, reporter):
     made = reporter()
     made.request("release", "paused")
     assert made.report(0, {"loss": 1.0}).kind == "release"
@@ -144,8 +144,8 @@ def test_a_release_is_shown_once_and_then_interrupts(server, reporter):
         made.report(1, {"loss": 1.0})
 
 
-def test_an_older_answer_does_not_bring_a_milestone_back(server, reporter):
-    server.until = 2
+def test_an_older_answer_does_not_bring_a_milestone_back(fake, reporter):
+    fake.until = 2
     made = reporter(until=2)
     made.report(2, {"loss": 1.0})
     assert made.decision.until == 12
@@ -153,7 +153,7 @@ def test_an_older_answer_does_not_bring_a_milestone_back(server, reporter):
     assert made.decision.until == 12
 
 
-def test_a_cancelled_flush_keeps_everything(server, reporter):
+def test_a_cancelled_flush_keeps_everything(fake, reporter):
     made = reporter()
     made.report(0, {"loss": 1.0})
     cancel = threading.Event()
@@ -161,11 +161,11 @@ def test_a_cancelled_flush_keeps_everything(server, reporter):
     made.flush(cancel)
     assert made.pending == 1
     made.flush()
-    assert steps(server) == [0]
+    assert steps(fake) == [0]
 
 
-def test_a_flush_that_may_give_up_keeps_everything(server, reporter):
-    server.script["/measurements"] = [httpx.ConnectError("refused")] * 100
+def test_a_flush_that_may_give_up_keeps_everything(fake, reporter):
+    fake.script["/measurements"] = [httpx.ConnectError("refused")] * 100
     made = reporter()
     made.report(0, {"loss": 1.0})
     with pytest.raises(ConnectionFailed):
@@ -173,8 +173,8 @@ def test_a_flush_that_may_give_up_keeps_everything(server, reporter):
     assert made.pending == 1
 
 
-def test_what_the_server_refuses_is_raised_at_the_next_report(server, reporter, wire):
-    server.script["/measurements"] = [wire.problem(422, "invalid_request", detail="bad name")]
+def test_what_the_server_refuses_is_raised_at_the_next_report(fake, reporter, wire):
+    fake.script["/measurements"] = [wire.problem(422, "invalid_request", detail="bad name")]
     made = reporter()
     made.report(0, {"loss": 1.0})
     made.flush()
@@ -183,8 +183,8 @@ def test_what_the_server_refuses_is_raised_at_the_next_report(server, reporter, 
     assert made.report(2, {"loss": 1.0}) == Decision()
 
 
-def test_a_lost_lease_is_raised_at_every_report(server, reporter, wire):
-    server.script["heartbeat"] = [wire.problem(409, "lease_lost")]
+def test_a_lost_lease_is_raised_at_every_report(fake, reporter, wire):
+    fake.script["heartbeat"] = [wire.problem(409, "lease_lost")]
     made = reporter()
     made.report(0, {"loss": 1.0})
     made.beat()
@@ -202,37 +202,37 @@ def test_a_decision_is_neither_true_nor_false():
 # the keeper
 
 
-def test_the_lease_is_renewed_after_a_third_of_its_time(server, reporter, clock):
+def test_the_lease_is_renewed_after_a_third_of_its_time(fake, reporter, clock):
     made = reporter(lease_seconds=60.0)
     keeper = Keeper(made, clock)
     assert keeper.tick() == pytest.approx(20.0)
-    assert server.heartbeats == 0
+    assert fake.heartbeats == 0
     clock.time += 20.0
     assert keeper.tick() == pytest.approx(20.0)
-    assert server.heartbeats == 1
+    assert fake.heartbeats == 1
 
 
-def test_a_renewal_that_the_server_shortens_is_followed(server, reporter, clock):
-    server.lease_seconds = 3.0
+def test_a_renewal_that_the_server_shortens_is_followed(fake, reporter, clock):
+    fake.lease_seconds = 3.0
     keeper = Keeper(reporter(lease_seconds=60.0), clock)
     clock.time += 20.0
     assert keeper.tick() == pytest.approx(1.0)
 
 
-def test_measurements_wait_five_seconds_and_then_renew_the_lease_too(server, reporter, clock):
+def test_measurements_wait_five_seconds_and_then_renew_the_lease_too(fake, reporter, clock):
     made = reporter(lease_seconds=60.0)
     keeper = Keeper(made, clock)
     clock.time += 10.0
     made.report(0, {"loss": 1.0})
     assert keeper.tick() == pytest.approx(FLUSH_SECONDS)
-    assert server.requests == []
+    assert fake.requests == []
     clock.time += FLUSH_SECONDS
     assert keeper.tick() == pytest.approx(20.0)
-    assert steps(server) == [0]
-    assert server.heartbeats == 0
+    assert steps(fake) == [0]
+    assert fake.heartbeats == 0
 
 
-def test_a_hundred_steps_do_not_wait(server, reporter, clock):
+def test_a_hundred_steps_do_not_wait(fake, reporter, clock):
     made = reporter()
     woken = []
     made.wake = lambda: woken.append(made.pending)
@@ -240,23 +240,23 @@ def test_a_hundred_steps_do_not_wait(server, reporter, clock):
         made.report(step, {"loss": 1.0})
     assert woken == [FLUSH_STEPS]
     Keeper(made, clock).tick()
-    assert len(steps(server)) == FLUSH_STEPS
+    assert len(steps(fake)) == FLUSH_STEPS
 
 
-def test_without_heartbeat_only_measurements_are_sent(server, reporter, clock):
+def test_without_heartbeat_only_measurements_are_sent(fake, reporter, clock):
     made = reporter(lease_seconds=6.0)
     keeper = Keeper(made, clock, heartbeat=False)
     clock.time += 100.0
     keeper.tick()
-    assert server.requests == []
+    assert fake.requests == []
     made.report(0, {"loss": 1.0})
     clock.time += FLUSH_SECONDS
     keeper.tick()
-    assert (steps(server), server.heartbeats) == ([0], 0)
+    assert (steps(fake), fake.heartbeats) == ([0], 0)
 
 
-def test_a_request_that_comes_with_a_heartbeat_surfaces_at_the_next_report(server, reporter, clock):
-    server.request = {"kind": "stop", "reason": "enough"}
+def test_a_request_that_comes_with_a_heartbeat_surfaces_at_the_next_report(fake, reporter, clock):
+    fake.request = {"kind": "stop", "reason": "enough"}
     made = reporter()
     keeper = Keeper(made, clock)
     clock.time += 20.0
@@ -267,15 +267,15 @@ def test_a_request_that_comes_with_a_heartbeat_surfaces_at_the_next_report(serve
 # trust
 
 
-def test_trust_counts_from_when_the_renewal_was_sent(server, lease, clock):
+def test_trust_counts_from_when_the_renewal_was_sent(fake, lease, clock):
     made = lease(lease_seconds=60.0)
 
     def slow(request):
         clock.time += 30.0  # the answer takes its time
-        return server.answer(request)
+        return fake.answer(request)
 
     clock.time += 20.0
-    server.script["heartbeat"] = [slow]
+    fake.script["heartbeat"] = [slow]
     made.heartbeat()
     assert made.renewed_at == clock.time - 30.0
     clock.time += 29.9
@@ -284,22 +284,22 @@ def test_trust_counts_from_when_the_renewal_was_sent(server, lease, clock):
     assert not made.trusted
 
 
-def test_a_renewal_that_failed_first_counts_from_the_try_that_succeeded(server, lease, clock):
+def test_a_renewal_that_failed_first_counts_from_the_try_that_succeeded(fake, lease, clock):
     made = lease()
-    server.script["heartbeat"] = [httpx.ReadTimeout("slow")]
+    fake.script["heartbeat"] = [httpx.ReadTimeout("slow")]
     made.heartbeat()
     assert made.renewed_at == clock.time
 
 
-def test_an_answer_that_was_overtaken_does_not_shorten_trust(server, lease, clock):
+def test_an_answer_that_was_overtaken_does_not_shorten_trust(fake, lease, clock):
     made = lease()
 
     def overtaken(request):
         made.heartbeat()  # a later one, answered earlier
         clock.time += 1.0
-        return server.answer(request)
+        return fake.answer(request)
 
-    server.script["/measurements"] = [overtaken]
+    fake.script["/measurements"] = [overtaken]
     clock.time += 10.0
     made.report([{"step": 0, "values": {"loss": 1.0}}])
     assert made.renewed_at == clock.time - 1.0

@@ -8,8 +8,8 @@ from trimtab._transport import Call, Cancelled, Transport
 PING = Call("GET", "/v1/studies")
 
 
-def test_connection_errors_and_5xx_are_tried_again(server, transport, clock, wire):
-    server.script["/studies"] = [
+def test_connection_errors_and_5xx_are_tried_again(fake, transport, clock, wire):
+    fake.script["/studies"] = [
         httpx.ConnectError("refused"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("cut"),
@@ -20,10 +20,10 @@ def test_connection_errors_and_5xx_are_tried_again(server, transport, clock, wir
     assert clock.slept == [0.1, 0.2, 0.4, 0.8, 1.6]
 
 
-def test_retry_after_is_waited_for(server, transport, clock, wire):
+def test_retry_after_is_waited_for(fake, transport, clock, wire):
     busy = wire.problem(429, "too_many_requests")
     busy.headers["Retry-After"] = "7"
-    server.script["/studies"] = [busy]
+    fake.script["/studies"] = [busy]
     transport.send(PING)
     assert clock.slept == [7.0]
 
@@ -48,9 +48,9 @@ def test_waits_grow_to_a_cap_and_are_shaken():
     assert len(set(waits[10:])) > 10
 
 
-def test_an_ordinary_call_gives_up_after_its_patience(server, transport, clock):
+def test_an_ordinary_call_gives_up_after_its_patience(fake, transport, clock):
     transport.send(PING)
-    server.script["/studies"] = [httpx.ConnectError("refused")] * 100
+    fake.script["/studies"] = [httpx.ConnectError("refused")] * 100
     began = clock.now()
     with pytest.raises(errors.ConnectionFailed, match="start one with `trimtab up`") as caught:
         transport.send(PING)
@@ -58,69 +58,67 @@ def test_an_ordinary_call_gives_up_after_its_patience(server, transport, clock):
     assert clock.now() - began <= 10.0
 
 
-def test_a_server_elsewhere_is_not_to_be_started_here(server, clock):
+def test_a_server_elsewhere_is_not_to_be_started_here(fake, clock):
     far = Transport(
-        Address("https://tune.example.org"), transport=server.transport(), clock=clock, patience=0
+        Address("https://tune.example.org"), transport=fake.transport(), clock=clock, patience=0
     )
-    server.script["/version"] = [httpx.ConnectError("refused")]
+    fake.script["/version"] = [httpx.ConnectError("refused")]
     with pytest.raises(errors.ConnectionFailed, match="check TRIMTAB_URL"):
         far.send(PING)
 
 
-def test_a_slow_server_is_called_slow(server, transport):
-    server.script["/studies"] = [httpx.ReadTimeout("slow")] * 100
+def test_a_slow_server_is_called_slow(fake, transport):
+    fake.script["/studies"] = [httpx.ReadTimeout("slow")] * 100
     with pytest.raises(errors.ConnectionFailed, match="did not answer within 30 s"):
         transport.send(PING)
 
 
-def test_a_hot_call_outlives_hours_of_outage(server, transport, clock, wire):
+def test_a_hot_call_outlives_hours_of_outage(fake, transport, clock, wire):
     transport.send(PING)
     outage = [httpx.ConnectError("refused"), wire.problem(502, "unavailable")]
-    server.script["/studies"] = outage * 1000
+    fake.script["/studies"] = outage * 1000
     began = clock.now()
     assert transport.send(PING, HOT).status == 200
     assert clock.now() - began > 3600
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "unauthenticated"), (403, "forbidden")])
-def test_a_hot_call_does_not_insist_without_permission(
-    server, transport, clock, wire, status, code
-):
-    server.script["/studies"] = [wire.problem(status, code)]
+def test_a_hot_call_does_not_insist_without_permission(fake, transport, clock, wire, status, code):
+    fake.script["/studies"] = [wire.problem(status, code)]
     with pytest.raises(errors.BY_CODE[code]):
         transport.send(PING, HOT)
     assert clock.slept == []
 
 
-def test_a_page_that_is_no_json_is_tried_again(server, transport):
+def test_a_page_that_is_no_json_is_tried_again(fake, transport):
     garbage = httpx.Response(200, html="<h1>Welcome to the hotel</h1>")
-    server.script["/studies"] = [garbage, garbage]
+    fake.script["/studies"] = [garbage, garbage]
     assert transport.send(PING, HOT).status == 200
 
 
-def test_garbage_for_good_is_an_unexpected_answer(server, transport):
-    server.script["/studies"] = [lambda _: httpx.Response(200, content=b"\xff\xfe")] * 100
+def test_garbage_for_good_is_an_unexpected_answer(fake, transport):
+    fake.script["/studies"] = [lambda _: httpx.Response(200, content=b"\xff\xfe")] * 100
     with pytest.raises(errors.UnexpectedAnswer, match="no JSON"):
         transport.send(PING)
 
 
-def test_an_error_page_that_is_no_problem_json_is_an_api_error(server, transport):
-    server.script["/studies"] = [httpx.Response(404, html="nginx")]
+def test_an_error_page_that_is_no_problem_json_is_an_api_error(fake, transport):
+    fake.script["/studies"] = [httpx.Response(404, html="nginx")]
     with pytest.raises(errors.ApiError) as caught:
         transport.send(PING)
     assert type(caught.value) is errors.ApiError
     assert caught.value.status == 404
 
 
-def test_json_of_another_shape_is_an_unexpected_answer(server, transport):
+def test_json_of_another_shape_is_an_unexpected_answer(fake, transport):
     from trimtab.models import StudyInfo
 
-    server.script["/studies"] = [httpx.Response(200, json={"items": []})]
+    fake.script["/studies"] = [httpx.Response(200, json={"items": []})]
     with pytest.raises(errors.UnexpectedAnswer, match="StudyInfo"):
         transport.send(PING).read(StudyInfo)
 
 
-def test_a_cancelled_call_ends(server, transport):
+def test_a_cancelled_call_ends(fake, transport):
     import threading
 
     cancel = threading.Event()
@@ -130,50 +128,50 @@ def test_a_cancelled_call_ends(server, transport):
         cancel.set()
         raise httpx.ConnectError("refused")
 
-    server.script["/studies"] = [refuse] * 3
+    fake.script["/studies"] = [refuse] * 3
     with pytest.raises(Cancelled):
         transport.send(PING, HOT, cancel)
-    assert len(server.script["/studies"]) == 2
+    assert len(fake.script["/studies"]) == 2
 
 
-def test_the_key_is_sent_and_not_shown(server, transport):
+def test_the_key_is_sent_and_not_shown(fake, transport):
     transport.send(PING)
-    assert server.requests[-1].headers["Authorization"] == "Bearer tt_key"
+    assert fake.requests[-1].headers["Authorization"] == "Bearer tt_key"
     assert "tt_key" not in repr(transport.address)
 
 
-def test_an_idempotency_key_is_the_same_in_every_try(server, transport):
+def test_an_idempotency_key_is_the_same_in_every_try(fake, transport):
     transport.send(PING)
-    server.script["/studies"] = [httpx.ReadTimeout("slow")] * 2
+    fake.script["/studies"] = [httpx.ReadTimeout("slow")] * 2
     transport.send(Call("POST", "/v1/studies", {}).once())
     transport.send(Call("POST", "/v1/studies", {}).once())
-    keys = [r.headers.get("Idempotency-Key") for r in server.calls("/studies")][1:]
+    keys = [r.headers.get("Idempotency-Key") for r in fake.calls("/studies")][1:]
     assert keys[0] == keys[1] == keys[2] != keys[3]
 
 
-def test_the_versions_are_compared_once(server, transport):
+def test_the_versions_are_compared_once(fake, transport):
     transport.send(PING)
     transport.send(PING)
-    assert len(server.calls("/version")) == 1
+    assert len(fake.calls("/version")) == 1
 
 
-def test_an_sdk_that_is_too_old_says_what_to_do(server, transport):
-    server.oldest_sdk = "99.1"
+def test_an_sdk_that_is_too_old_says_what_to_do(fake, transport):
+    fake.oldest_sdk = "99.1"
     with pytest.raises(errors.VersionMismatch, match=r"at least 99.1: pip install --upgrade"):
         transport.send(PING)
-    assert server.calls("/studies") == []
+    assert fake.calls("/studies") == []
 
 
-def test_a_server_that_is_too_old_says_so(server, transport):
+def test_a_server_that_is_too_old_says_so(fake, transport):
     old = {"server": "0.0.9", "api": "v1", "oldest_sdk": "0.0.1"}
-    server.script["/version"] = [httpx.Response(200, json=old)]
+    fake.script["/version"] = [httpx.Response(200, json=old)]
     with pytest.raises(errors.VersionMismatch, match=r"the one at .* is 0.0.9"):
         transport.send(PING)
 
 
 @pytest.mark.parametrize("body", [{"hello": "world"}, [], 3])
-def test_something_else_on_the_port_is_no_trimtab_server(server, transport, body):
-    server.script["/version"] = [httpx.Response(200, json=body)]
+def test_something_else_on_the_port_is_no_trimtab_server(fake, transport, body):
+    fake.script["/version"] = [httpx.Response(200, json=body)]
     with pytest.raises(errors.UnexpectedAnswer, match="no Trimtab server"):
         transport.send(PING)
 
@@ -185,3 +183,9 @@ def test_versions_are_compared_as_numbers(one, other):
     from trimtab._version import release
 
     assert release(one) < release(other)
+
+
+def test_a_closed_client_is_an_error_of_ours(transport):
+    transport.close()
+    with pytest.raises(errors.ConnectionFailed, match="the client is closed"):
+        transport.send(PING, HOT)

@@ -145,6 +145,11 @@ class Transport:
             )
         except httpx.TransportError as error:
             raise _Transient(_unreachable(self.address, call, error)) from error
+        except RuntimeError as error:
+            # httpx says so of a client that was closed, perhaps by another thread just now.
+            if not self._http.is_closed:
+                raise
+            raise errors.ConnectionFailed("the client is closed") from error
         return _answer(response, sent_at)
 
     def _greet(self, retry: Retry, cancel: threading.Event | None) -> None:

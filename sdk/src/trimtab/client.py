@@ -138,7 +138,7 @@ class Client:
         body = {"name": name, "scopes": list(scopes), "days": days}
         return self._transport.send(Call("POST", "/v1/keys", body).once()).read(KeyMade)
 
-    def keys(self) -> Iterator[KeyItem]:
+    def api_keys(self) -> Iterator[KeyItem]:
         """The project's API keys."""
         return pages(self._transport, "/v1/keys", KeyItem)
 
@@ -172,5 +172,6 @@ class Client:
             raise StudyExists(
                 f"the study {name!r} exists with another {' and '.join(differs)}",
                 status=error.status,
+                hint="choose another name, or ask for the spec it has",
             ) from None
         return study

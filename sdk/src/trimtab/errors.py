@@ -137,8 +137,9 @@ class ApiError(TrimtabError):
         errors: Sequence[Mapping[str, Any]] = (),
         reason: str | None = None,
         request_id: str | None = None,
+        hint: str | None = None,
     ) -> None:
-        super().__init__(_sentence(detail, errors, self.hint))
+        super().__init__(_sentence(detail, errors, self.hint if hint is None else hint))
         self.detail = detail
         self.status = status
         self.title = title

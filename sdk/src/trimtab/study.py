@@ -171,11 +171,16 @@ class Study:
         """The completed trials that no other one beats in every objective."""
         return self._get("/pareto").read(Trials).items
 
-    def results(self, *, state: str | None = None, sort: str | None = None) -> Iterator[TrialInfo]:
-        """The study's trials as they stand, read page by page."""
-        return pages(
-            self._transport, f"{self._path}/trials", TrialInfo, {"state": state, "sort": sort}
-        )
+    def results(
+        self, *, state: str | None = None, where: str | None = None, sort: str | None = None
+    ) -> Iterator[TrialInfo]:
+        """The study's trials as they stand, read page by page.
+
+        `where` holds conditions, as in "lr<0.01,optimizer=adamw"; `sort` is number, value, created
+        or finished, with a - in front for the reverse.
+        """
+        query = {"state": state, "where": where, "sort": sort}
+        return pages(self._transport, f"{self._path}/trials", TrialInfo, query)
 
     def result(self, trial: Which) -> TrialInfo:
         """Everything about one trial, by number, id or what a list gave; raises NotFound."""

@@ -150,11 +150,13 @@ class Trial:
     @property
     def attributes(self) -> dict[str, Any]:
         """Facts about the trial, any JSON; assigning replaces them (needs a key that may write)."""
-        return self._read().attributes
+        return dict(self._read().attributes)
 
     @attributes.setter
     def attributes(self, attributes: Mapping[str, Any]) -> None:
-        self._patch({"attributes": dict(attributes)})
+        # The server merges; null removes.
+        gone = dict.fromkeys(self._read().attributes.keys() - attributes.keys())
+        self._patch({"attributes": {**gone, **attributes}})
 
     def complete(self, values: Metrics | None = None, /, **metrics: SupportsFloat) -> Told:
         """End the trial: it ran to its end.  Values not given are read from its measurements.

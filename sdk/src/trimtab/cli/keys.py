@@ -39,7 +39,7 @@ def create(
 @app.command("list")
 def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     """List the keys, without their secrets."""
-    found = connect(context).keys()
+    found = connect(context).api_keys()
     if as_json:
         return print_json(found)
     rows = (

@@ -47,7 +47,11 @@ def trials(
     *,
     state: Annotated[str | None, typer.Option(help="Only trials in this state.")] = None,
     sort: Annotated[
-        str | None, typer.Option(help="number, -number, objective or -objective.")
+        str | None,
+        typer.Option(help="number, value, created or finished; with a - in front, downwards."),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help='Conditions, such as "lr<0.01,optimizer=adamw".')
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: AsJson = False,
@@ -56,10 +60,11 @@ def trials(
 
     \b
     trimtab trials digits --state failed
-    trimtab trials digits --sort objective --limit 10
+    trimtab trials digits --sort=-value --limit 10
+    trimtab trials digits --where "lr<0.01,optimizer=adamw"
     """
     opened = connect(context).study(study)
-    found = itertools.islice(opened.results(state=state, sort=sort), limit)
+    found = itertools.islice(opened.results(state=state, where=where, sort=sort), limit)
     if as_json:
         return print_json(found)
     metrics = [objective.metric for objective in opened.info.objectives]
