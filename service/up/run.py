@@ -53,8 +53,12 @@ class Options:
 def up(options: Options, say: Say) -> int:
     """Run until Ctrl-C or SIGTERM; the exit status.  A second one names the first and returns."""
     home = Home(options.home.expanduser().absolute())
-    home.prepare()
-    claim = Claim(home)
+    try:
+        home.prepare()
+        claim = Claim(home)
+    except OSError as error:
+        say(f"trimtab up: the home {home.path} cannot be used: {error}")
+        return 1
     try:
         return _run(options, home, claim, say) if claim.take() else _point_at_other(claim, say)
     finally:

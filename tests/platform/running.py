@@ -1,8 +1,12 @@
 """A real `trimtab up` in the hands of a test."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,6 +24,7 @@ class RunningUp:
     """`trimtab up` for a home, on a free port, with what it says in a file beside it."""
 
     def __init__(self, home: Path, *options: str, **environment: str) -> None:
+        self.home = home
         self._home = Home(home)
         self._output = home.parent / f"up-{os.urandom(4).hex()}.txt"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRIMTAB_")}
@@ -80,6 +85,17 @@ class RunningUp:
         """Send it something, as admin."""
         headers = {"Authorization": f"Bearer {self._key}"}
         return httpx.post(self.url + path, headers=headers, json=body, timeout=60)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that every account of the machine may enter, unlike pytest's own."""
+    made = Path(tempfile.mkdtemp(prefix="trimtab-up-", dir="/tmp"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:

@@ -130,6 +130,13 @@ def test_a_database_that_is_not_there_is_said(start):
     assert "cannot be reached" in up.said()
 
 
+def test_a_home_that_cannot_be_is_said(start, folder):
+    (folder / "home").write_text("in the way")
+    up = start()
+    assert up.wait() == 1
+    assert f"the home {folder / 'home'} cannot be used" in up.said()
+
+
 def test_a_port_that_was_asked_for_and_is_taken_is_said(start, folder):
     first = start().ready()
     busy = httpx.URL(first.url).port

@@ -30,7 +30,7 @@ def demo(
     except KeyboardInterrupt:
         typer.echo("Stopped. Nothing is lost: the next `make demo` goes on from here.")
         raise typer.Exit(INTERRUPTED) from None
-    except (NotStarted, StudyHalted, TrimtabError) as error:
+    except (NotStarted, StudyHalted, TrimtabError, OSError) as error:
         typer.echo(f"The demo failed: {error}", err=True)
         raise typer.Exit(1) from None
 
