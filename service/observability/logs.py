@@ -18,8 +18,11 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger("trimtab")
 
 def configure(*, level: str = "INFO", as_json: bool = False) -> None:
     """Set up logging for this process; called by entry points, once."""
+    # Colours are for a terminal: in a file they are noise.
     renderer: Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
