@@ -39,9 +39,10 @@ class Pick:
     sd: float
 
 
-def choose(  # noqa: PLR0917
+def choose(
     model: SingleTaskGP,
     candidates: Candidates,
+    *,
     best: Floats,
     pending: Floats,
     count: int,

@@ -54,8 +54,9 @@ class Candidates:
         """`count` mutations of each parent, by steps of about `sigma` of the scale."""
         rows = np.repeat(parents, count, axis=0)
         # What a mutation makes active was inactive before, and says nothing: draw it.
-        rows = np.where(self.cube.active(rows), rows, self.rng.random(rows.shape))
-        chosen = self._choose(rows)
+        active = self.cube.active(rows)
+        rows = np.where(active, rows, self.rng.random(rows.shape))
+        chosen = self._choose(active)
         size = np.where(self.rng.random((len(rows), 1)) < SMALL_STEPS, 0.1 * sigma, sigma)
         moved = _reflect(rows + size * self.rng.standard_normal(rows.shape))
         for j, scale in enumerate(self.cube.scales):
@@ -63,11 +64,14 @@ class Candidates:
                 moved[:, j] = self._jump(j, scale, rows[:, j], moved[:, j])
         return np.where(chosen, moved, rows)
 
-    def _choose(self, rows: Floats) -> Mask:
-        """Which coordinates of which rows change: at least one that can."""
-        free = np.array(self.cube.free)
-        chosen: Mask = self.rng.random(rows.shape) < max(1.5 / len(free), 0.15)
-        chosen[np.arange(len(rows)), self.rng.choice(free, len(rows))] = True
+    def _choose(self, active: Mask) -> Mask:
+        """Which coordinates of which rows change: at least one that is active and free to."""
+        draws = self.rng.random(active.shape)
+        chosen: Mask = draws < max(1.5 / len(self.cube.free), 0.15)
+        able = np.zeros_like(active)
+        able[:, self.cube.free] = active[:, self.cube.free]
+        first = np.where(able, self.rng.random(active.shape), -1.0).argmax(axis=1)
+        chosen[np.arange(len(active)), first] = True
         return chosen
 
     def _jump(self, j: int, scale: Levels, old: Floats, moved: Floats) -> Floats:

@@ -92,10 +92,19 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
         with alone(seed=int(rng.integers(2**31))):
             known = Known.of(cube, taught, rng)
             fitted = known.model(history, settings.fit_evaluations, rng)
-            return _batch(settings, history, count, known, fitted, rng)
+            picks = choose(
+                fitted.gp,
+                Candidates(cube, history.taken(), rng),
+                best=known.rows[np.argsort(known.aims.y, kind="stable")],
+                pending=cube.encode(history.pending()),
+                count=count,
+                effort=settings.candidates,
+            )
+            found = [_suggestion(history, known, pick) for pick in picks]
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
         return sobol_instead(history, count, because[:500])
+    return _topped_up(history, found, count, warm.write(fitted.at))
 
 
 def telling(losses: Sequence[float], limit: int, rng: np.random.Generator) -> list[int]:
@@ -128,22 +137,6 @@ def alone(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _batch(  # noqa: PLR0917
-    settings: BoTorch,
-    history: History,
-    count: int,
-    known: Known,
-    fitted: Fitted,
-    rng: np.random.Generator,
-) -> Batch:
-    best = known.rows[np.argsort(known.aims.y, kind="stable")]
-    pending = known.cube.encode(history.pending())
-    candidates = Candidates(known.cube, history.taken(), rng)
-    picks = choose(fitted.gp, candidates, best, pending, count, settings.candidates)
-    found = [_suggestion(history, known, pick) for pick in picks]
-    return _topped_up(history, found, count, warm.write(fitted.at))
 
 
 def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:

@@ -1,0 +1,334 @@
+"""The parts of Bayesian optimisation, against closed forms and against the plain way."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.sampling.normal import SobolQMCNormalSampler
+from hypothesis import given
+from hypothesis import strategies as st
+from linear_operator.utils.errors import NotPSDError
+from scipy.stats import norm
+
+from search.bayes import warm
+from search.bayes.acquire import MAX_BASELINE, choose, contenders, maximise
+from search.bayes.anchored import NUGGET, Anchored, Observed
+from search.bayes.candidates import Candidates
+from search.bayes.model import GroupedRBF, Hyperparameters, build, cold_starts, fit
+from search.bayes.suggest import alone, telling
+from search.bayes.targets import half_ranked, targets
+from search.encoding import Cube, config_key
+from search.parameters import ChoiceParameter
+from search.searcher import Memo
+from search.space import SearchSpace
+from tests.contracts.spaces import SPACES, space
+
+losses = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
+
+
+def tensor(rows):
+    return torch.tensor(rows, dtype=torch.double)
+
+
+def observed_at(rows, y, *, lengths=None, noise=1e-4, owners=None):
+    X = tensor(rows)
+    owners = list(range(X.shape[1])) if owners is None else owners
+    at = Hyperparameters(lengths=lengths or (0.5,) * (max(owners) + 1), noise=noise)
+    return build(X, tensor(y), owners, at)
+
+
+# ---- targets
+
+
+@given(losses)
+def test_targets_are_standard_and_keep_the_order(values):
+    aims = targets(values)
+    assert np.all(np.isfinite(aims.y))
+    assert abs(aims.y.mean()) < 1e-6
+    assert np.std(aims.y) == pytest.approx(1, abs=1e-6) or not aims.y.any()
+    order = np.argsort(values, kind="stable")
+    assert np.all(np.diff(aims.y[order]) >= -1e-9)
+
+
+@given(losses)
+def test_predictions_at_what_was_seen_are_the_losses(values):
+    aims = targets(values)
+    if aims.y.any():
+        spread = max(values) - min(values)
+        for y, loss in zip(aims.y, values, strict=True):
+            assert aims.loss(float(y)) == pytest.approx(loss, abs=1e-6 * spread)
+
+
+def test_the_worse_half_is_pulled_in_to_a_normal_tail():
+    warped = half_ranked(np.array([1.0, 2.0, 3.0, 4.0, 1e12]))
+    # Median 3; the good half deviates by 2, 1, 0, so s = sqrt(5/3); ranks 3 and 4 of 5.
+    spread = math.sqrt(5 / 3)
+    expected = [3 + spread * norm.ppf(0.5 + 0.5 * (k - 1.5) / 3.5) for k in (3, 4)]
+    np.testing.assert_allclose(warped, [1, 2, 3, *expected])
+
+
+def test_predictions_below_the_best_continue_its_scale():
+    aims = targets([1.0, 2.0, 3.0, 4.0, 1e12])
+    best = float(aims.y.min())
+    assert aims.loss(best - 1 / aims.scale) == pytest.approx(0.0)
+
+
+# ---- the model
+
+
+def test_the_kernel_takes_one_length_scale_for_each_group_of_columns():
+    X = torch.rand(6, 4, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    model = observed_at(X.tolist(), [0.0] * 6, lengths=(0.3, 2.0), owners=[0, 1, 1, 1])
+    scaled = X / tensor([0.3, 2.0, 2.0, 2.0])
+    expected = torch.exp(-torch.cdist(scaled, scaled).square() / 2)
+    torch.testing.assert_close(model.covar_module(X).to_dense(), expected)
+
+
+def test_a_fit_finds_out_which_parameters_matter():
+    rng = np.random.default_rng(0)
+    X = rng.random((40, 3))
+    y = np.sin(6 * X[:, 1]) + 0.01 * rng.standard_normal(40)
+    at = fit(tensor(X), tensor((y - y.mean()) / y.std()), [0, 1, 2], cold_starts(3), 80)
+    assert at.lengths[1] < 1 < min(at.lengths[0], at.lengths[2])
+    assert at.noise < 0.01
+
+
+def test_a_fit_keeps_to_its_evaluations_and_starts_warm(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = tensor(rng.random((40, 3)))
+    y = torch.sin(6 * X[:, 1]) * X[:, 0]
+    calls = []
+    plain = GroupedRBF.forward
+
+    def counted(self, *args, **kwargs):
+        calls.append(1)
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(GroupedRBF, "forward", counted)
+    at = fit(X, y, [0, 1, 2], cold_starts(3), 80)
+    cold = len(calls)
+    fit(X, y, [0, 1, 2], [at], 80)
+    again = len(calls) - cold
+    assert again < cold / 3
+    calls.clear()
+    with alone(seed=0):
+        fit(X, y, [0, 1, 2], cold_starts(3), 10)
+    # A line search under way when the budget ends may take a few more.
+    assert len(calls) < 10 + 2 * 20
+
+
+def test_the_fit_learns_from_the_best_third_and_a_draw_of_the_rest():
+    values = list(np.random.default_rng(0).random(1000))
+    places = telling(values, 300, np.random.default_rng(1))
+    assert len(set(places)) == 300
+    assert set(np.argsort(values)[:100]) <= set(places)
+    assert telling(values[:20], 300, np.random.default_rng(1)) == list(range(20))
+
+
+# ---- the acquisition
+
+
+@pytest.mark.parametrize("name", ["float", "nested", "choice"])
+def test_the_anchored_posterior_is_the_plain_one(name):
+    cube, rng = Cube(space(name)), np.random.default_rng(0)
+    X = cube.features(cube.snap(rng.random((25, cube.width))))
+    new = tensor(cube.features(cube.snap(rng.random((7, cube.width)))))
+    model = observed_at(
+        X.tolist(), rng.standard_normal(25).tolist(), owners=cube.owners, noise=0.01
+    )
+    anchors = tensor(X[:4])
+    full = torch.cat([anchors.expand(7, 4, -1), new.unsqueeze(-2)], dim=-2)
+    plain = model.posterior(full).distribution
+    quick = Anchored(Observed(model), anchors).posterior(full).distribution
+    torch.testing.assert_close(quick.mean, plain.mean, atol=1e-8, rtol=1e-8)
+    difference = quick.covariance_matrix - plain.covariance_matrix
+    nugget = NUGGET * torch.eye(5, dtype=torch.double).expand(7, 5, 5)
+    torch.testing.assert_close(difference, nugget, atol=1e-8, rtol=0)
+    mean, sd = Observed(model).marginal(new)
+    torch.testing.assert_close(mean, plain.mean[:, 4], atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(sd.square(), plain.variance[:, 4], atol=1e-8, rtol=1e-8)
+
+
+def acquisition(model, anchors):
+    sampler = SobolQMCNormalSampler(torch.Size([512]), seed=1)
+    return qLogNoisyExpectedImprovement(model, anchors, sampler, prune_baseline=False)
+
+
+def test_the_acquisition_over_anchors_is_that_over_the_plain_model():
+    rng = np.random.default_rng(0)
+    X = rng.random((20, 3))
+    model = observed_at(X.tolist(), np.sin(5 * X[:, 0]).tolist(), noise=0.01)
+    new = tensor(rng.random((50, 1, 3)))
+    with torch.no_grad():
+        plain = acquisition(model, tensor(X[:5]))(new)
+        quick = acquisition(Anchored(Observed(model), tensor(X[:5])), tensor(X[:5]))(new)
+    torch.testing.assert_close(quick, plain, atol=0.02, rtol=0)
+
+
+def test_the_acquisition_is_expected_improvement_where_nothing_is_noisy():
+    model = observed_at([[0.0], [1.0]], [0.3, -0.4], lengths=(0.4,), noise=1.1e-5)
+    new = torch.linspace(0.1, 0.8, 8, dtype=torch.double).reshape(-1, 1, 1)
+    observed = Observed(model)
+    mean, sd = (v.numpy() for v in observed.marginal(new.reshape(-1, 1)))
+    z = (mean - 0.3) / sd
+    exact = np.log(sd * (z * norm.cdf(z) + norm.pdf(z)))
+    with torch.no_grad():
+        found = acquisition(Anchored(observed, observed.X), observed.X)(new).numpy()
+    np.testing.assert_allclose(found, exact, atol=0.02)
+
+
+def test_contenders_are_the_points_that_may_be_the_best():
+    torch.manual_seed(0)
+    rows = np.linspace(0, 1, 200)[:, None]
+    peaked = observed_at(rows.tolist(), (-30 * (rows[:, 0] - 0.5) ** 2).tolist(), lengths=(0.3,))
+    kept = contenders(Observed(peaked)).flatten()
+    assert 0 < len(kept) < MAX_BASELINE
+    assert torch.all((kept - 0.5).abs() < 0.1)
+    flat = contenders(
+        Observed(observed_at(rows.tolist(), [0.0] * 200, lengths=(0.025,), noise=1.0))
+    )
+    assert len(flat) == MAX_BASELINE
+
+
+def test_pending_points_keep_others_away():
+    cube, rng = Cube(space("float")), np.random.default_rng(0)
+    rows = np.array([[0.0], [0.45], [0.7], [1.0]])
+    model = observed_at(rows.tolist(), [-1.0, 1.0, 0.8, -1.0], lengths=(0.2,))
+
+    def first(pending):
+        torch.manual_seed(0)
+        candidates = Candidates(cube, [], rng)
+        (pick,) = choose(model, candidates, best=rows[1:2], pending=pending, count=1, effort=2000)
+        return float(pick.row[0])
+
+    alone = first(np.empty((0, 1)))
+    assert 0.5 < alone < 0.65
+    assert abs(first(np.array([[alone]])) - alone) > 0.03
+
+
+def test_a_batch_is_one_joint_choice():
+    cube, rng = Cube(space("float")), np.random.default_rng(0)
+    rows = np.array([[0.0], [0.45], [0.7], [1.0]])
+    model = observed_at(rows.tolist(), [-1.0, 1.0, 0.8, -1.0], lengths=(0.2,))
+    candidates = Candidates(cube, [], rng)
+    picks = list(
+        choose(model, candidates, best=rows[1:2], pending=np.empty((0, 1)), count=4, effort=2000)
+    )
+    points = sorted(float(pick.row[0]) for pick in picks)
+    assert min(np.diff(points)) > 0.01
+    values = [pick.acquisition for pick in picks]
+    # Each point adds less to what those before it may bring; 0.05 for the samples' noise.
+    assert all(b < a + 0.05 for a, b in pairwise(values))
+
+
+# ---- the candidates
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_mutations_are_configs_that_differ_from_their_parents(name):
+    cube = Cube(space(name))
+    candidates = Candidates(cube, [], np.random.default_rng(0))
+    parents = cube.snap(candidates.uniform(20))
+    children = cube.snap(candidates.mutations(parents, 30, 0.1))
+    for place, child in enumerate(children):
+        config = cube.decode(child)
+        assert cube.space.check(config) == config
+        assert config_key(config) != config_key(cube.decode(parents[place // 30]))
+
+
+def test_what_a_mutation_makes_active_is_drawn_from_its_whole_scale():
+    cube = Cube(space("nested"))
+    candidates = Candidates(cube, [], np.random.default_rng(0))
+    parent = cube.encode([{"optimizer": "adamw", "lr": 0.1, "layers": 1}])
+    children = [cube.decode(row) for row in cube.snap(candidates.mutations(parent, 4000, 0.1))]
+    momenta = [c["momentum"] for c in children if "momentum" in c]
+    counts, _ = np.histogram(momenta, bins=4, range=(0, 0.99))
+    assert counts.min() > 0.7 * counts.mean()
+
+
+def test_taken_configs_and_repeats_are_left_out():
+    cube = Cube(space("step"))
+    taken = [{"dropout": 0.3, "units": 16}]
+    candidates = Candidates(cube, taken, np.random.default_rng(0))
+    rows = cube.encode([*taken, {"dropout": 0.4, "units": 32}, {"dropout": 0.4, "units": 32}])
+    assert len(candidates.untried(rows)) == 1
+    candidates.take(rows[1])
+    assert len(candidates.untried(rows)) == 0
+
+
+def test_the_maximum_is_found_in_a_mixed_space():
+    cube = Cube(space("nested"))
+    best = {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": True, "layers": 3,
+            "second": 32, "kind": "b"}  # fmt: skip
+    goal = cube.features(cube.encode([best]))
+    candidates = Candidates(cube, [], np.random.default_rng(0))
+
+    def score(rows):
+        return -np.square(cube.features(rows) - goal).sum(axis=1)
+
+    row, value = maximise(score, candidates, cube.snap(candidates.uniform(3)), 2000)
+    found = cube.decode(row)
+    discrete = ("optimizer", "nesterov", "layers", "kind")
+    assert [found[name] for name in discrete] == [best[name] for name in discrete]
+    assert value > -0.01
+
+
+def test_small_spaces_are_searched_whole():
+    cube = Cube(SearchSpace(parameters=[ChoiceParameter(name="c", choices=range(40))]))
+    candidates = Candidates(cube, [{"c": 39}], np.random.default_rng(0))
+    asked = []
+
+    def score(rows):
+        asked.append(len(rows))
+        return rows[:, 0]
+
+    row, _ = maximise(score, candidates, np.empty((0, 1)), 200)
+    assert cube.decode(row) == {"c": 38}
+    assert asked == [39]
+
+
+# ---- surroundings
+
+
+def test_threads_and_the_generator_are_as_before_afterwards():
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    inside = []
+
+    def fails():
+        with alone(seed=3):
+            inside.append((torch.get_num_threads(), float(torch.rand(1))))
+            raise NotPSDError
+
+    for _ in range(2):
+        with pytest.raises(NotPSDError):
+            fails()
+        torch.rand(5)
+        torch.random.set_rng_state(state)
+    assert inside[0] == inside[1]
+    assert inside[0][0] == 1
+    assert torch.get_num_threads() == threads
+
+
+def test_a_memo_gives_back_what_was_written():
+    at = Hyperparameters(lengths=(0.5, 2.0), noise=1e-3, mean=-0.2)
+    assert warm.read(warm.write(at)) == at
+    assert warm.read(replace(warm.write(at), version=2)) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"lengths": [1.0], "noise": 0.1},
+        {"lengths": [1.0], "noise": -0.1, "mean": 0.0},
+        {"lengths": [math.inf], "noise": 0.1, "mean": 0.0},
+        {"lengths": ["1"], "noise": 0.1, "mean": 0.0},
+        {"lengths": [], "noise": 0.1, "mean": 0.0},
+        [1.0],
+    ],
+)
+def test_a_memo_that_is_not_sound_reads_as_none(data):
+    assert warm.read(Memo(version=1, data=data)) is None
