@@ -61,7 +61,7 @@ clean: ## Remove what was installed and cached; the demo's data in .trimtab stay
 
 # The build tools come first, pinned like everything else, instead of anew for each build.
 $(READY): $(INPUTS)
-	@[ -x $(PYTHON) ] || $(MAKE) $(PYTHON)
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(MAKE) environment
 	@echo "Installing what Trimtab needs: about 2.3 GB, 3 to 4 minutes the first time."
 	@$(call install,hatchling editables)
 	@$(call install,--no-build-isolation -e sdk -e ".[test]")
@@ -72,12 +72,13 @@ $(READY_BENCH): $(READY)
 	@touch $@
 
 # A command of that name may be there and not run (pyenv's are like that), so each is tried.
-$(PYTHON):
+.PHONY: environment
+environment:
 	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 		$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 			>/dev/null 2>&1 || continue; \
 		echo "Making $(VENV) with $$($$python --version)."; \
-		exec $$python -m venv $(VENV); \
+		exec $$python -m venv --clear $(VENV); \
 	done; \
 	echo "Python 3.11 or newer, with its venv module, was not found." >&2; \
 	echo "Debian and Ubuntu: apt install python3-venv.  macOS: brew install python@3.12." >&2; \
