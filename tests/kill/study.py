@@ -1,0 +1,117 @@
+"""A managed study under fire, seen through its database and through what its programs noted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import trimtab as tt
+
+from tests.kill.notes import Note, read_notes
+from tests.kill.program.train import STEPS
+from tests.kill.waiting import await_found
+
+LEASE_SECONDS = 3.0
+PARALLEL = 2
+PROGRAM = "train.py:main"
+
+STANDING = """
+select s.state, count(t.*) filter (where t.finished_at is not null),
+       coalesce(array_agg(t.public_id || '/' || t.attempt) filter (where t.state = 'running'), '{}')
+  from study s left join trial t on t.study_id = s.id
+ where s.public_id = %s group by s.id
+"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the study stands; `running` holds trial/attempt."""
+
+    state: str
+    finished: int
+    running: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One managed study of `trials` trials."""
+
+    id: str
+    trials: int
+    database_url: str
+    notes_file: Path
+
+    @property
+    def notes(self) -> list[Note]:
+        """What its programs have noted so far."""
+        trials = {row[0] for row in self.read("select public_id from trial") or ()}
+        return [note for note in read_notes(self.notes_file) if note.trial in trials]
+
+    def read(self, statement: str) -> list[Any]:
+        """Rows of a statement that is given the study's trials as `trial`."""
+        ours = (
+            "with study as (select * from public.study where public_id = %(id)s), trial as ("
+            "select t.* from public.trial t join study s on t.study_id = s.id) "
+        )
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return connection.execute(ours + statement, {"id": self.id}).fetchall()
+
+    def standing(self) -> Standing | None:
+        """How it stands; None while the database is away."""
+        try:
+            with psycopg.connect(self.database_url, autocommit=True) as connection:
+                row = connection.execute(STANDING, (self.id,)).fetchone()
+        except psycopg.OperationalError:
+            return None
+        assert row is not None
+        return Standing(row[0], row[1], frozenset(row[2]))
+
+    def await_middle(self, *, finished: int = 2, seconds: float = 90) -> Note:
+        """Wait until so many trials have ended and one is half-way; its latest note."""
+        what = f"{finished} finished trials and one half-way"
+        return await_found(lambda: self._half_way(finished), seconds=seconds, what=what)
+
+    def await_finished(self, number: int, *, seconds: float = 60) -> int:
+        """Wait until so many trials have ended, and return how many have."""
+
+        def enough() -> int | None:
+            standing = self.standing()
+            return standing.finished if standing and standing.finished >= number else None
+
+        return await_found(enough, seconds=seconds, what=f"{number} finished trials")
+
+    def await_end(self, *, seconds: float = 120) -> None:
+        """Wait until the study has ended by itself."""
+
+        def ended() -> bool:
+            standing = self.standing()
+            assert standing is None or standing.state in {"active", "completed"}, standing
+            return standing is not None and standing.state == "completed"
+
+        await_found(ended, seconds=seconds, what="the end of the study")
+
+    def _half_way(self, finished: int) -> Note | None:
+        standing = self.standing()
+        if standing is None or standing.finished < finished:
+            return None
+        assert standing.finished < self.trials, "the study ended before anything was killed"
+        latest = {f"{n.trial}/{n.attempt}": n for n in read_notes(self.notes_file)}
+        for name in standing.running & latest.keys():
+            if STEPS // 4 < latest[name].step < STEPS * 3 // 4 and latest[name].kind != "began":
+                return latest[name]
+        return None
+
+
+def hand_over(client: tt.Client, name: str, *, trials: int, **options: Any) -> str:
+    """Make a study with 3 s leases, hand it to the fleet, and return its id."""
+    study = client.create_study(
+        name,
+        space=[tt.Float("rate", 0.0, 1.0)],
+        minimize="loss",
+        budget=tt.Budget(trials=trials),
+        lease_seconds=LEASE_SECONDS,
+        seed=7,
+        **{"searcher": "sobol", "scheduler": "full", **options},
+    )
+    study.run(PROGRAM, resources={"cpu": 1}, parallel=PARALLEL)
+    return study.id

@@ -1,0 +1,166 @@
+"""kill -9 of all that `trimtab up` runs, in the middle of managed studies with 3 s leases."""
+
+import psutil
+import pytest
+
+from tests.kill import processes
+from tests.kill.checks import check_always, check_ended, check_log, requests
+from tests.kill.notes import Note
+from tests.kill.study import Study, hand_over
+from tests.kill.upstart import Up
+from tests.kill.waiting import await_found
+
+TRIALS = 26
+FITTING = "select 1 from batch where state = 'running' and study_id in (select id from study)"
+
+
+@pytest.fixture(scope="module")
+def study(up: Up) -> Study:
+    """One long study, in which one part after the other is killed."""
+    with up.client() as client:
+        searcher = {"kind": "auto", "initial": 4}
+        made = hand_over(client, "parts", trials=TRIALS, searcher=searcher)
+    return watched(up, made, TRIALS)
+
+
+def test_a_killed_child(up: Up, study: Study) -> None:
+    note = middle(study)
+    processes.kill(psutil.Process(note.pid))
+    assert await_next(study, note) == note.attempt + 1
+    check_always(study, storage=up.home.checkpoints)
+
+
+def test_a_killed_agent(up: Up, study: Study) -> None:
+    note = middle(study)
+    agent = agent_of(up, note)
+    theirs = processes.offspring(agent)
+    assert note.pid in {process.pid for process in theirs}
+    processes.kill(agent)
+    for process in theirs:  # nobody trains on behind a dead agent's back
+        await_found(lambda p=process: not processes.alive(p), seconds=5, what=f"its end: {process}")
+    assert await_next(study, note) == note.attempt + 1
+    check_always(study, storage=up.home.checkpoints)
+
+
+def test_an_agent_that_is_stopped_past_its_lease_and_woken(up: Up, study: Study) -> None:
+    note = middle(study)
+    agent = agent_of(up, note)
+    frozen = [agent, *processes.offspring(agent)]
+    refused = refusals(up)
+    for process in frozen:
+        process.suspend()
+    assert await_next(study, note) == note.attempt + 1
+    for process in frozen:
+        process.resume()
+    await_found(lambda: refusals(up) > refused, seconds=20, what="a refusal of the woken")
+    check_always(study, storage=up.home.checkpoints)
+
+
+def test_a_killed_suggester(up: Up, study: Study) -> None:
+    middle(study)
+    suggester = up.part("suggest")
+    await_found(lambda: study.read(FITTING), seconds=60, what="a batch that is being computed")
+    processes.kill(suggester)
+    assert up.part("suggest") != suggester
+    # More than were suggested ahead: two that ran, two in the buffer.
+    study.await_finished(finished(study) + 5)
+    check_always(study, storage=up.home.checkpoints)
+
+
+def test_a_killed_api(up: Up, study: Study) -> None:
+    note = middle(study)
+    api = up.part("serve")
+    processes.kill(api)
+    assert up.part("serve") != api
+    assert await_next(study, note) == note.attempt  # our own absence costs nobody a lease
+    check_always(study, storage=up.home.checkpoints)
+
+
+def test_a_killed_fleet(up: Up, study: Study) -> None:
+    note = middle(study)
+    fleet = up.fleet()
+    theirs = processes.offspring(fleet)
+    processes.kill(fleet)
+    assert up.fleet() != fleet
+    await_next(study, note)
+    study.await_finished(finished(study) + 2)
+    check_always(study, storage=up.home.checkpoints)
+    await_found(lambda: not any(map(processes.alive, theirs)), seconds=60, what="the old Ray's end")
+
+
+def test_the_study_comes_to_its_end(up: Up, study: Study) -> None:
+    study.await_end()
+    check_ended(study, storage=up.home.checkpoints)
+    check_log(up.api_log)
+
+
+def test_a_killed_postgres(up: Up) -> None:
+    with up.client() as client:
+        study = watched(up, hand_over(client, "postgres", trials=8), 8)
+    note = middle(study)
+    postmaster = up.postmaster()
+    processes.kill(postmaster)
+    assert await_next(study, note) == note.attempt
+    assert up.postmaster() != postmaster
+    study.await_end()
+    check_ended(study, storage=up.home.checkpoints)
+    assert all(attempt == 1 for (attempt,) in study.read("select attempt from trial"))
+    check_log(up.api_log)
+
+
+def test_trimtab_up_itself_is_killed(up: Up) -> None:
+    with up.client() as client:
+        study = watched(up, hand_over(client, "up", trials=10), 10)
+    middle(study)
+    theirs = [up.part("serve"), up.part("suggest"), up.fleet(), *processes.offspring(up.fleet())]
+    up.kill()
+    for process in theirs[:3]:
+        await_found(
+            lambda p=process: not processes.alive(p), seconds=10, what=f"its end: {process}"
+        )
+    up.start()
+    study.await_end()
+    check_ended(study, storage=up.home.checkpoints)
+    check_log(up.api_log)
+    up.fleet()
+    await_found(lambda: not any(map(processes.alive, theirs)), seconds=60, what="the old Ray's end")
+
+
+def watched(up: Up, study: str, trials: int) -> Study:
+    """The study and all that is known of it."""
+    return Study(study, trials, up.database_url, up.code / "notes.jsonl")
+
+
+def finished(study: Study) -> int:
+    """How many of its trials have ended."""
+    return study.read("select count(*) from trial where finished_at is not null")[0][0]
+
+
+def middle(study: Study) -> Note:
+    """The moment to kill: some trials have ended since the last time, and one is half-way."""
+    return study.await_middle(finished=max(2, finished(study) + 1))
+
+
+def await_next(study: Study, note: Note) -> int:
+    """Wait until the trial that was half-way has ended; the attempt that ended it."""
+    query = (
+        f"select attempt from trial where finished_at > '-infinity' and public_id = '{note.trial}'"
+    )
+
+    def ended() -> int | None:
+        standing = study.standing()
+        rows = study.read(query) if standing else []
+        return rows[0][0] if rows else None
+
+    return await_found(ended, seconds=90, what=f"the end of the trial of {note}")
+
+
+def agent_of(up: Up, note: Note) -> psutil.Process:
+    """The agent in whose hands the trial is."""
+    parents = psutil.Process(note.pid).parents()
+    return next(agent for agent in processes.agents(up.fleet()) if agent in parents)
+
+
+def refusals(up: Up) -> int:
+    """How often the API has answered that a lease is lost."""
+    return sum(request["status"] == 409 for request in requests(up.api_log))

@@ -1,0 +1,64 @@
+"""kill -9 of the API's replicas, in the middle of a managed study with 3 s leases."""
+
+import psycopg
+
+from tests.kill.byhand import ByHand
+from tests.kill.checks import check_always, check_ended, check_log
+from tests.kill.study import LEASE_SECONDS, Study, hand_over
+from tests.kill.waiting import await_found
+
+TRIALS = 12
+REPLICAS = ("api-1", "api-2")
+RUN_OUT = "select count(*) > 0 and bool_and(expires_at < clock_timestamp()) from lease"
+
+
+def test_killed_replicas(by_hand: ByHand) -> None:
+    for name in REPLICAS:
+        by_hand.serve(name)
+    by_hand.suggest()
+    by_hand.fleet()
+    with by_hand.client() as client:
+        made = hand_over(client, "replicas", trials=TRIALS)
+    notes = by_hand.folder / "code" / "notes.jsonl"
+    study = Study(made, TRIALS, by_hand.database_url, notes)
+
+    one_of_two(by_hand, study)
+    the_only_one(by_hand, study)
+
+    study.await_end()
+    check_ended(study, storage=by_hand.storage)
+    # An absence of ours is no worker's fault: no lease was taken from anybody.
+    assert all(attempt == 1 for (attempt,) in study.read("select attempt from trial"))
+    for name in REPLICAS:
+        check_log(by_hand.log(name))
+
+
+def one_of_two(by_hand: ByHand, study: Study) -> None:
+    """Kill the busier one, then, when it is back, the other one."""
+    study.await_middle()
+    first = max(REPLICAS, key=by_hand.connections)
+    assert by_hand.connections(first) > 0
+    other = next(name for name in REPLICAS if name != first)
+    finished = study.await_finished(2)
+    by_hand.kill(first)
+    study.await_finished(finished + 2)
+    check_always(study, storage=by_hand.storage)
+    by_hand.serve(first)
+    study.await_middle()
+    by_hand.kill(other)
+    check_always(study, storage=by_hand.storage)
+
+
+def the_only_one(by_hand: ByHand, study: Study) -> None:
+    """Kill the one that is left, and start both again when every lease has run out."""
+    study.await_middle()
+    left = next(name for name in REPLICAS if by_hand.runs(name))
+    by_hand.kill(left)
+    with psycopg.connect(study.database_url, autocommit=True) as connection:
+        await_found(
+            lambda: connection.execute(RUN_OUT).fetchone()[0],
+            seconds=LEASE_SECONDS + 5,
+            what="leases that have run out",
+        )
+    for name in REPLICAS:
+        by_hand.serve(name)
