@@ -49,6 +49,11 @@ def test_the_message_names_the_fields_and_says_what_to_do():
     error = errors.api_error(422, wrong)
     assert str(error) == "a field is wrong\n  budget.trials: must be positive"
     assert (error.errors[0]["field"], error.request_id) == ("budget.trials", "r1")
+    once = {
+        "detail": "a: must be positive",
+        "errors": [{"field": "a", "message": "must be positive"}],
+    }
+    assert str(errors.api_error(422, once)) == "a: must be positive"
     refused = errors.api_error(401, {"code": "unauthenticated", "detail": "An API key is needed"})
     assert "set TRIMTAB_API_KEY" in str(refused)
 

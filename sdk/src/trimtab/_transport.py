@@ -7,6 +7,7 @@ tried again.
 
 import threading
 import uuid
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -92,6 +93,9 @@ class Transport:
             trust_env=not address.local,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
         )
+        # Most programs never close a client; its connections end with it, but not before the end
+        # of the process, where open trials are given back.
+        weakref.finalize(self, self._http.close).atexit = False
 
     def close(self) -> None:
         """Close the connections."""

@@ -67,8 +67,9 @@ def latest(trials: Mapping[int, TrialInfo], rows: int = ROWS) -> list[TrialInfo]
 
 def sparkline(values: Sequence[float], width: int = 16) -> str:
     """The values as a row of bars, the lowest to the highest; non-finite ones are gaps."""
-    shown = [values[i * len(values) // width] for i in range(width)]
-    shown = list(values) if len(values) <= width else [*shown[:-1], values[-1]]
+    last = len(values) - 1
+    few = last < width
+    shown = values if few else [values[i * last // (width - 1)] for i in range(width)]
     finite = [value for value in shown if math.isfinite(value)]
     if not finite:
         return ""

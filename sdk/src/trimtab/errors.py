@@ -318,8 +318,8 @@ def api_error(status: int, problem: Mapping[str, Any]) -> ApiError:
 
 def _sentence(detail: str, errors: Sequence[Mapping[str, Any]], hint: str) -> str:
     lines = [f"{detail}: {hint}" if hint else detail]
-    lines += ["  " + _field(error) for error in errors]
-    return "\n".join(lines)
+    fields = [_field(error) for error in errors]
+    return "\n".join(lines + [f"  {field}" for field in fields if field not in detail])
 
 
 def _field(error: Mapping[str, Any]) -> str:
