@@ -27,5 +27,7 @@ class Settings(BaseSettings):
     lock_timeout: float = 3.0  # seconds
     max_body_bytes: int = 2**20
     max_batch_body_bytes: int = 8 * 2**20  # enqueue and import
-    batch_seconds: float = 60.0  # a suggester's lease on a batch, renewed while it computes
+    batch_seconds: float = 15.0  # a suggester's lease on a batch, renewed while it computes
+    fit_seconds: float = 30.0  # for a batch; then it is ended, and Sobol answers
+    fit_processes: int = 2  # models that a suggester fits at once
     reap_seconds: float = 1.0  # between two ticks of the reaper

@@ -2,13 +2,10 @@
 
 import asyncio
 
-import psycopg
-
-from service.observability.logs import log, where
+from service.suggester.listen import listen
 
 CHANNEL = "ready"
 POLL_SECONDS = 1.0  # an ask looks again after this long, whether it was woken or not
-RECONNECT_SECONDS = 1.0
 
 
 class Ready:
@@ -40,27 +37,13 @@ class Ready:
             if not woken.done():
                 woken.set_result(None)
 
-    def wake_all(self) -> None:
-        """Wake everybody, as after a gap in which notifications may have been lost."""
-        for study_id in tuple(self._waiting):
-            self.wake(study_id)
-
     async def listen(self, conninfo: str) -> None:
         """Wake asks whenever a batch is committed anywhere, until cancelled."""
-        while True:
-            try:
-                await self._listen_once(conninfo)
-            except psycopg.Error as error:
-                log.warning("listening failed", channel=CHANNEL, error=where(error))
-            await asyncio.sleep(RECONNECT_SECONDS)
+        await listen(conninfo, CHANNEL, self._heard)
 
-    async def _listen_once(self, conninfo: str) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            conninfo, autocommit=True, connect_timeout=5, application_name="trimtab-ready"
-        )
-        async with connection:
-            await connection.execute(f"listen {CHANNEL}")
-            self.wake_all()
-            async for notification in connection.notifies():
-                if notification.payload.isdecimal():
-                    self.wake(int(notification.payload))
+    def _heard(self, payload: str | None) -> None:
+        if payload is None:
+            for study_id in tuple(self._waiting):
+                self.wake(study_id)
+        elif payload.isdecimal():
+            self.wake(int(payload))

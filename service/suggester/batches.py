@@ -1,0 +1,216 @@
+"""A batch from claim to commit.  Whoever has lost its lease on it writes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from search.searcher import Memo
+from search.values import JSON, Config
+from service.trials.identity import config_hash
+
+# Unique: one batch of a study runs at a time.
+BEGIN = """
+insert into batch (study_id, number, state, lease_id, expires_at, count)
+select %(study)s, coalesce(max(number) + 1, 0), 'running', %(lease)s,
+       clock_timestamp() + make_interval(secs => %(seconds)s), %(count)s
+  from batch where study_id = %(study)s
+on conflict do nothing
+returning number
+"""
+# A batch whose suggester is gone is computed again under its own number: the same random numbers.
+TAKE_OVER = """
+update batch
+   set lease_id = %(lease)s, count = %(count)s, attempt = attempt + 1,
+       expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+ where study_id = %(study)s and state = 'running' and expires_at < clock_timestamp()
+returning number
+"""
+RENEW = """
+update batch set expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+ where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
+   and state = 'running'
+"""
+LAST_MEMO = """
+select memo, error from batch
+ where study_id = %s and state = 'done' order by number desc limit 1
+"""
+BUFFER = """
+select config from suggestion where study_id = %s order by batch desc, position
+"""
+HOLD = """
+select 1 from batch
+ where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
+   and state = 'running' for update
+"""
+INSERT = """
+insert into suggestion (study_id, batch, position, config, config_hash, origin, seen)
+select %(study)s, %(number)s,
+       coalesce((select max(position) + 1 from suggestion
+                  where study_id = %(study)s and batch = %(number)s), 0) + (n.place - 1)::int,
+       n.config, n.hash, n.origin, %(seen)s
+  from unnest(%(configs)s::jsonb[], %(hashes)s::bytea[], %(origins)s::jsonb[])
+       with ordinality as n (config, hash, origin, place)
+ where not exists (
+   select from trial t
+    where t.study_id = %(study)s and t.config_hash = n.hash and not t.replicate)
+on conflict do nothing
+"""
+SUPERSEDE = """
+delete from suggestion where study_id = %(study)s and (batch, position) in (
+  select batch, position from suggestion
+   where study_id = %(study)s and config_hash = any(%(hashes)s) for update skip locked)
+"""
+FINISH = """
+update batch
+   set state = 'done', finished_at = clock_timestamp(), watermark = %(watermark)s,
+       pending = %(pending)s, memo = %(memo)s, exhausted = %(exhausted)s, error = %(error)s,
+       seconds = %(seconds)s
+ where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
+   and state = 'running'
+"""
+NOTIFY = "select pg_notify('ready', %s)"
+GIVE_UP = """
+update batch set expires_at = clock_timestamp()
+ where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
+   and state = 'running'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLease:
+    """The right to compute one batch of a study."""
+
+    study_id: int
+    number: int
+    lease_id: UUID
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What every fenced statement names."""
+        return {"study": self.study_id, "number": self.number, "lease": self.lease_id}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What a batch begins with besides the trials."""
+
+    memo: Memo | None
+    error: str | None  # of the batch before
+    buffer: Sequence[Config]  # in the order in which asks take them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A suggestion on its way into the buffer."""
+
+    config: Config
+    origin: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A batch as it was computed, with the inputs that tell how."""
+
+    proposals: Sequence[Proposal]
+    superseded: Sequence[Config]
+    seen: int
+    watermark: int
+    pending: Sequence[Config]
+    memo: Memo | None
+    exhausted: str | None
+    error: str | None
+    seconds: float
+
+
+async def begin(
+    connection: AsyncConnection[Any], study_id: int, *, count: int, seconds: float
+) -> BatchLease | None:
+    """Claim the study's next batch, or one that was left behind; None while somebody has it."""
+    lease = uuid4()
+    values = {"study": study_id, "lease": lease, "seconds": seconds, "count": count}
+    for statement in (TAKE_OVER, BEGIN):
+        row = await (await connection.execute(statement, values)).fetchone()
+        if row is not None:
+            return BatchLease(study_id, row[0], lease)
+    return None
+
+
+async def renew(connection: AsyncConnection[Any], lease: BatchLease, *, seconds: float) -> bool:
+    """Keep the batch; False when it is somebody else's now."""
+    done = await connection.execute(RENEW, {**lease.key, "seconds": seconds})
+    return done.rowcount == 1
+
+
+async def give_up(connection: AsyncConnection[Any], lease: BatchLease) -> None:
+    """Let another suggester have the batch at once."""
+    await connection.execute(GIVE_UP, lease.key)
+
+
+async def read_before(connection: AsyncConnection[Any], study_id: int) -> Before:
+    """The memo of the batch before, and the buffer as it is."""
+    row = await (await connection.execute(LAST_MEMO, (study_id,))).fetchone()
+    memo = None
+    if row is not None and row[0] is not None:
+        memo = Memo(version=row[0]["version"], data=row[0]["data"])
+    rows = await (await connection.execute(BUFFER, (study_id,))).fetchall()
+    return Before(
+        memo=memo, error=None if row is None else row[1], buffer=[config for (config,) in rows]
+    )
+
+
+async def put(
+    connection: AsyncConnection[Any], lease: BatchLease, proposals: Sequence[Proposal], seen: int
+) -> bool:
+    """Add suggestions to the batch while it is still computed; False when it is lost."""
+    async with connection.transaction():
+        held = await connection.execute(HOLD, lease.key)
+        if await held.fetchone() is None:
+            return False
+        await _insert(connection, lease, proposals, seen)
+        await connection.execute(NOTIFY, (str(lease.study_id),))
+        return True
+
+
+async def finish(connection: AsyncConnection[Any], lease: BatchLease, made: Made) -> bool:
+    """Commit the batch in the caller's transaction; False when it is lost: roll back.
+
+    Locks batch, then suggestions, as everybody does.
+    """
+    memo = None if made.memo is None else {"version": made.memo.version, "data": made.memo.data}
+    values = {
+        **lease.key,
+        "watermark": made.watermark,
+        "pending": Jsonb([dict(config) for config in made.pending]),
+        "memo": None if memo is None else Jsonb(memo),
+        "exhausted": made.exhausted,
+        "error": made.error,
+        "seconds": made.seconds,
+    }
+    if (await connection.execute(FINISH, values)).rowcount != 1:
+        return False
+    if made.superseded:
+        hashes = [config_hash(config) for config in made.superseded]
+        await connection.execute(SUPERSEDE, {"study": lease.study_id, "hashes": hashes})
+    await _insert(connection, lease, made.proposals, made.seen)
+    await connection.execute(NOTIFY, (str(lease.study_id),))
+    return True
+
+
+async def _insert(
+    connection: AsyncConnection[Any], lease: BatchLease, proposals: Sequence[Proposal], seen: int
+) -> None:
+    if not proposals:
+        return
+    values = {
+        "study": lease.study_id,
+        "number": lease.number,
+        "seen": seen,
+        "configs": [Jsonb(dict(proposal.config)) for proposal in proposals],
+        "hashes": [config_hash(proposal.config) for proposal in proposals],
+        "origins": [Jsonb({**proposal.origin, "seen": seen}) for proposal in proposals],
+    }
+    await connection.execute(INSERT, values)

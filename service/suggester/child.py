@@ -1,0 +1,106 @@
+"""A process that runs searchers, one batch after another: `python -P -m service.suggester.child`.
+
+A process and no thread: a fit that takes too long can be ended, and a searcher that crashes takes
+nobody with it.  It has no connection to the database; all it knows came down its standard input.
+"""
+
+import importlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from typing import BinaryIO
+
+from search.fallback import sobol_instead
+from search.searcher import Batch, History
+from service.suggester.history import Trials
+from service.suggester.task import LENGTH, Answer, Fit, WarmUp, write_answer
+
+LONGEST_ERROR = 500  # characters
+HEAVY = "search.bayes.suggest"  # brings torch, gpytorch and botorch
+
+
+def main() -> None:
+    """Serve until standard input ends, as it does when the suggester is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the suggester, which ends us
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not end up between the answers
+    tasks: queue.SimpleQueue[Fit | WarmUp] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(sys.stdin.buffer, tasks), daemon=True)
+    reader.start()
+    remembered: dict[int, Trials] = {}
+    while True:
+        task = tasks.get()
+        line = _serve(task, remembered)
+        answers.write(LENGTH.pack(len(line)) + line)
+        answers.flush()
+
+
+def _read(source: BinaryIO, tasks: "queue.SimpleQueue[Fit | WarmUp]") -> None:
+    while len(header := source.read(LENGTH.size)) == LENGTH.size:
+        (length,) = LENGTH.unpack(header)
+        tasks.put(pickle.loads(source.read(length)))  # noqa: S301  (from our own parent)
+    os._exit(0)  # in the middle of a fit too: nobody waits for it
+
+
+def _serve(task: Fit | WarmUp, remembered: dict[int, Trials]) -> bytes:
+    if isinstance(task, WarmUp):
+        importlib.import_module(HEAVY)
+        return write_answer(Answer())
+    try:
+        return write_answer(compute(task, remembered))
+    except Exception as error:  # a searcher may raise anything: it is told, and Sobol answers
+        text = f"the searcher failed: {type(error).__name__}: {error}"
+        return write_answer(Answer(error=text[:LONGEST_ERROR]))
+
+
+def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
+    """The batch; raises whatever the searcher raises."""
+    for study_id in fit.forget:
+        remembered.pop(study_id, None)
+    if fit.anew:
+        remembered[fit.study_id] = Trials()
+    trials = remembered[fit.study_id]
+    trials.update(fit.version, fit.changed)
+    history = History(
+        problem=fit.problem,
+        trials=trials.in_order(),
+        reserved=fit.reserved,
+        batch=fit.batch,
+        memo=fit.memo,
+    )
+    if fit.model:
+        importlib.import_module(HEAVY)  # not part of what the fit takes
+    begun = time.monotonic()
+    batch = _suggest(fit, history)
+    return Answer(
+        suggestions=[
+            (fit.problem.space.check(suggestion.config), suggestion.origin)
+            for suggestion in batch.suggestions[: fit.count]
+        ],
+        memo=batch.memo,
+        exhausted=batch.exhausted,
+        seen=sum(trial.state.final for trial in history.trials),
+        pending=[dict(config) for config in history.pending()],
+        seconds=time.monotonic() - begun,
+        error=_because(batch),
+    )
+
+
+def _suggest(fit: Fit, history: History) -> Batch:
+    if fit.because is not None:
+        return sobol_instead(history, fit.count, fit.because)
+    return fit.searcher.suggest(history, fit.count)
+
+
+def _because(batch: Batch) -> str | None:
+    """Why Sobol answered for the searcher, if it did."""
+    reasons = (suggestion.origin.get("because") for suggestion in batch.suggestions)
+    return next((reason for reason in reasons if isinstance(reason, str)), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The processes that compute batches, in two lanes.
+
+Batches that need no model take milliseconds; they have a process of their own, so that no model's
+fit stands before them.  Fits share a few more.  A process that takes too long is killed; the next
+one is begun when it is needed.
+"""
+
+import asyncio
+import os
+import pickle
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from service.suggester.task import LENGTH, Answer, Fit, WarmUp, read_answer
+
+REMEMBERED_STUDIES = 100  # in a child
+LOADING_SECONDS = 120.0  # for torch and all, on a busy machine with a cold disk
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class ChildDied(Exception):
+    """The process ended in the middle of a batch."""
+
+
+class TookTooLong(Exception):
+    """The process was killed because its batch took too long."""
+
+
+@dataclass(eq=False)
+class Child:
+    """A running process, and what it knows."""
+
+    process: asyncio.subprocess.Process
+    versions: dict[int, int] = field(default_factory=dict)  # of the studies that it remembers
+    warm: bool = False
+
+    @classmethod
+    async def start(cls) -> "Child":
+        """Start a process; it loads what is heavy when it first needs it."""
+        environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "service.suggester.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+        return cls(process)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self.process.returncode is None
+
+    async def warm_up(self) -> None:
+        """Load what fitting a model needs; raises ChildDied, TookTooLong."""
+        if not self.warm:
+            await self._ask(WarmUp(), LOADING_SECONDS)
+            self.warm = True
+
+    async def fit(self, task: Fit, seconds: float) -> Answer:
+        """Compute a batch; raises ChildDied, and TookTooLong after as many seconds."""
+        if task.model:
+            await self.warm_up()
+        answer = await self._ask(task, seconds)
+        for study_id in task.forget:
+            self.versions.pop(study_id, None)
+        self.versions.pop(task.study_id, None)
+        self.versions[task.study_id] = task.version  # the latest stands last
+        return answer
+
+    def to_forget(self, study_id: int) -> list[int]:
+        """The studies that must make room for this one."""
+        others = [known for known in self.versions if known != study_id]
+        return others[: max(0, len(others) + 1 - REMEMBERED_STUDIES)]
+
+    async def kill(self) -> None:
+        """End the process, whatever it does."""
+        if self.alive:
+            self.process.kill()
+        await self.process.wait()
+
+    async def _ask(self, task: Fit | WarmUp, seconds: float) -> Answer:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(pickle.dumps(task))
+        except TimeoutError:
+            await self.kill()
+            raise TookTooLong(f"took more than {seconds:g} s") from None
+        except (OSError, asyncio.IncompleteReadError):
+            await self.kill()
+            raise ChildDied(f"its process died with code {self.process.returncode}") from None
+        except asyncio.CancelledError:
+            await self.kill()  # what it would answer belongs to nobody
+            raise
+
+    async def _exchange(self, body: bytes) -> Answer:
+        source, sink = self.process.stdout, self.process.stdin
+        assert source is not None
+        assert sink is not None
+        sink.write(LENGTH.pack(len(body)) + body)
+        await sink.drain()
+        (length,) = LENGTH.unpack(await source.readexactly(LENGTH.size))
+        return read_answer(await source.readexactly(length))
+
+
+class Lane:
+    """Up to `most` processes, each serving one batch at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+
+    @asynccontextmanager
+    async def child(self, study_id: int) -> AsyncIterator[Child]:
+        """A process for one batch, if possible one that knows the study; waits for a free one."""
+        async with self._free:
+            found = await self._pick(study_id)
+            self._busy.add(found)
+            try:
+                yield found
+            finally:
+                self._busy.discard(found)
+                if found.alive:
+                    self._idle.append(found)
+
+    async def warm_up(self) -> None:
+        """Have one process that has loaded what fitting a model needs."""
+        with suppress(ChildDied, TookTooLong):
+            async with self.child(0) as child:
+                await child.warm_up()
+
+    async def close(self) -> None:
+        """End all processes."""
+        for child in (*self._idle, *self._busy):
+            await child.kill()
+        self._idle.clear()
+
+    async def _pick(self, study_id: int) -> Child:
+        self._idle = [child for child in self._idle if child.alive]
+        if not self._idle:
+            return await Child.start()
+        knowing = [child for child in self._idle if study_id in child.versions]
+        best = knowing[0] if knowing else self._idle[-1]
+        self._idle.remove(best)
+        return best

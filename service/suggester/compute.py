@@ -1,0 +1,117 @@
+"""Computing one batch: by the study's searcher, and by Sobol where that fails or takes too long."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from search.values import Config
+from service.db.engine import HotPool
+from service.studies.spec import Spec
+from service.suggester.batches import BatchLease, Before, Made, Proposal, read_before
+from service.suggester.children import Child, ChildDied, Lane, TookTooLong
+from service.suggester.history import read_changed
+from service.suggester.plan import Plan
+from service.suggester.task import Answer, Fit
+
+FALLBACK_SECONDS = 60.0  # Sobol takes milliseconds; its process may have to start first
+EXHAUSTED = "search space exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where batches are computed."""
+
+    quick: Lane
+    models: Lane
+
+    async def close(self) -> None:
+        """End all processes."""
+        await self.quick.close()
+        await self.models.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A batch that is to be computed."""
+
+    lease: BatchLease
+    spec: Spec
+    plan: Plan
+    model: bool
+
+
+class Computing:
+    """Turns orders into batches."""
+
+    def __init__(self, pool: HotPool, lanes: Lanes, *, fit_seconds: float) -> None:
+        self._pool = pool
+        self._lanes = lanes
+        self._fit_seconds = fit_seconds
+
+    async def compute(self, order: Order) -> tuple[Made, Before]:
+        """The batch.  No transaction and no connection is held meanwhile.
+
+        Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
+        """
+        lane = self._lanes.models if order.model else self._lanes.quick
+        async with lane.child(order.lease.study_id) as child:
+            fit, before, superseded = await self._fit(order, child)
+            begun = time.monotonic()
+            try:
+                answer = await child.fit(fit, self._fit_seconds)
+            except (ChildDied, TookTooLong) as error:
+                answer = Answer(error=f"the fit {error}")
+            seconds = time.monotonic() - begun
+        if answer.error is not None and not answer.suggestions and not answer.exhausted:
+            answer = await self.fall_back(order, order.plan.count, answer.error)
+        return _made(answer, superseded, fit.version, seconds), before
+
+    async def fall_back(self, order: Order, count: int, because: str) -> Answer:
+        """As many Sobol points, beside whatever is in the buffer."""
+        async with self._lanes.quick.child(order.lease.study_id) as child:
+            fit, before, _ = await self._fit(order, child)
+            sobol = replace(fit, because=because, count=count, reserved=before.buffer, model=False)
+            try:
+                answer = await child.fit(sobol, FALLBACK_SECONDS)
+            except (ChildDied, TookTooLong) as error:
+                answer = Answer(error=f"Sobol {error}")
+        return replace(answer, memo=fit.memo, error=because)
+
+    async def _fit(self, order: Order, child: Child) -> tuple[Fit, Before, Sequence[Config]]:
+        study_id, plan = order.lease.study_id, order.plan
+        async with self._pool.connection() as connection:
+            since = child.versions.get(study_id)
+            version, changed = await read_changed(
+                connection, study_id, -1 if since is None else since
+            )
+            before = await read_before(connection, study_id)
+        kept = plan.soon_taken if plan.refresh else len(before.buffer)
+        fit = Fit(
+            study_id=study_id,
+            version=version,
+            changed=changed,
+            anew=since is None,
+            forget=child.to_forget(study_id),
+            problem=order.spec.problem,
+            searcher=order.spec.searcher,
+            batch=order.lease.number,
+            memo=before.memo,
+            reserved=before.buffer[:kept],
+            count=plan.count,
+            model=order.model,
+        )
+        return fit, before, before.buffer[kept:]
+
+
+def _made(answer: Answer, superseded: Sequence[Config], version: int, seconds: float) -> Made:
+    return Made(
+        proposals=[Proposal(config=c, origin=o) for c, o in answer.suggestions],
+        superseded=superseded,
+        seen=answer.seen,
+        watermark=version,
+        pending=answer.pending,
+        memo=answer.memo,
+        exhausted=EXHAUSTED if answer.exhausted else None,
+        error=answer.error,
+        seconds=seconds,
+    )

@@ -1,0 +1,86 @@
+"""How many suggestions to make, and when: arithmetic on how a study stands.
+
+The buffer holds max(1, running) suggestions, and more where asks come faster than fits: as many as
+are asked for, at the rate of the last seconds, while the next fit runs and until somebody looks
+again.  So a fit never stands between a free worker and its next config; the price is that configs
+were proposed some results ago, which `origin.seen` says and the refresh below bounds.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import ceil
+
+from service.suggester.survey import Standing
+
+LOOK_SECONDS = 0.5  # the longest time between two looks at a study that is being asked
+MARGIN = 1.5  # asks do not come evenly
+WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
+LARGEST_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to compute: so many suggestions; the buffer is replaced except what will be taken."""
+
+    count: int
+    refresh: bool
+    soon_taken: int  # of the buffer, while this batch is computed
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast a study is asked, from the numbers that its trials got."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def note(self, now: float, next_number: int) -> None:
+        """Remember that at this moment so many trials had been made."""
+        self.seen.append((now, next_number))
+        while len(self.seen) > 2 and self.seen[1][0] <= now - WINDOW_SECONDS:
+            self.seen.popleft()
+
+    def rate(self, now: float) -> float:
+        """Trials made per second of late."""
+        if not self.seen:
+            return 0.0
+        then, number = self.seen[0]
+        # Over at least a second: two looks in quick succession say little.
+        return (self.seen[-1][1] - number) / max(1.0, now - then)
+
+
+def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Plan | None:
+    """What to compute for the study now; None for nothing.
+
+    `learns`: its searcher would propose otherwise after new results.  `instant`: no model is to be
+    fitted, so that the seconds of the latest batch say nothing.
+    """
+    if standing.busy or standing.exhausted:
+        return None
+    fit_seconds = 0.0 if instant else standing.fit_seconds
+    soon = ceil(rate * fit_seconds)
+    wanted = standing.demands + max(
+        1, standing.running, ceil(MARGIN * rate * (LOOK_SECONDS + fit_seconds))
+    )
+    if standing.left is not None:
+        wanted = min(wanted, standing.left)
+    refresh = learns and _stale(standing) and (standing.since_fit or 0.0) >= standing.fit_seconds
+    if refresh:
+        taken = min(soon, standing.buffered)
+        count = wanted - (taken if standing.left is not None else 0)
+        return _of(count, refresh=True, soon_taken=taken)
+    if standing.demands < standing.buffered and standing.buffered > wanted // 2:
+        return None
+    return _of(wanted - standing.buffered, refresh=False, soon_taken=standing.buffered)
+
+
+def _of(count: int, *, refresh: bool, soon_taken: int) -> Plan | None:
+    if count <= 0:
+        return None
+    return Plan(count=min(count, LARGEST_BATCH), refresh=refresh, soon_taken=soon_taken)
+
+
+def _stale(standing: Standing) -> bool:
+    """Whether the buffer was made too many results ago."""
+    if not standing.buffered or standing.seen is None:
+        return False
+    return standing.finished - standing.seen >= max(1, standing.finished // 20)

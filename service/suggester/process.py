@@ -1,0 +1,189 @@
+"""The suggester: a process that keeps every active study's buffer of suggestions filled.
+
+It wakes when somebody waits, and looks around by itself: often while anything happens, once a
+second otherwise.  Any number of them may run.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from service.db.engine import HotPool, make_hot_pool
+from service.leases.demands import CHANNEL
+from service.observability.logs import configure, log, where
+from service.settings import Settings
+from service.studies.spec import Spec, load_spec
+from service.suggester.children import Lane
+from service.suggester.compute import Computing, Lanes
+from service.suggester.listen import listen
+from service.suggester.models import model_from
+from service.suggester.plan import Pace, Plan, plan
+from service.suggester.serve import Serving
+from service.suggester.survey import Standing, survey
+
+GATHER_SECONDS = 0.02  # asks within this time are answered as one batch
+BUSY_LOOK_SECONDS = 0.25
+IDLE_LOOK_SECONDS = 1.0
+LIVELY_SECONDS = 10.0  # a study is looked at often for so long after something happened in it
+REST_SECONDS = 2.0  # after a batch of which nothing came
+
+
+class Suggester:
+    """One suggester."""
+
+    def __init__(self, pool: HotPool, lanes: Lanes, settings: Settings) -> None:
+        self._pool = pool
+        self._lanes = lanes
+        computing = Computing(pool, lanes, fit_seconds=settings.fit_seconds)
+        self._serving = Serving(pool, computing, batch_seconds=settings.batch_seconds)
+        self._woken = asyncio.Event()
+        self._serving_now: dict[int, asyncio.Task[None]] = {}
+        self._paces: dict[int, Pace] = {}
+        self._versions: dict[int, tuple[int, float]] = {}  # and when it was first seen
+        self._specs: dict[tuple[int, int], Spec] = {}
+        self._rest: dict[int, float] = {}
+        self._warming: asyncio.Task[None] | None = None
+
+    def wake(self, _payload: str | None = None) -> None:
+        """Somebody waits: look around now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    await self._look()
+                except (psycopg.Error, PoolTimeout) as error:
+                    log.warning("looking around failed", error=where(error))
+                pause = BUSY_LOOK_SECONDS if self._lively() else IDLE_LOOK_SECONDS
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                        await asyncio.sleep(GATHER_SECONDS)
+        finally:
+            tasks = [*self._serving_now.values(), *filter(None, [self._warming])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        async with self._pool.connection() as connection:
+            standings = await survey(connection)
+            now = time.monotonic()
+            self._forget(standings)
+            for standing in standings:
+                pace = self._note(standing, now)
+                if standing.study_id in self._serving_now:
+                    continue
+                if self._rest.get(standing.study_id, 0.0) > now:
+                    continue
+                spec = await self._spec(connection, standing)
+                self._order(standing, spec, pace.rate(now))
+
+    def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
+        since = model_from(spec.searcher, spec.problem)
+        if since is not None:
+            self._warm_up()
+        chosen, model = choose(standing, rate, since)
+        if chosen is not None:
+            task = asyncio.create_task(self._serve(standing.study_id, spec, chosen, model=model))
+            self._serving_now[standing.study_id] = task
+
+    async def _serve(self, study_id: int, spec: Spec, chosen: Plan, *, model: bool) -> None:
+        try:
+            if not await self._serving.serve(study_id, spec, chosen, model=model):
+                self._rest[study_id] = time.monotonic() + REST_SECONDS
+        except LookupError:
+            pass  # deleted meanwhile
+        except (psycopg.Error, PoolTimeout) as error:
+            log.warning("batch failed", study=study_id, error=where(error))
+            self._rest[study_id] = time.monotonic() + IDLE_LOOK_SECONDS
+        finally:
+            del self._serving_now[study_id]
+            self.wake()
+
+    def _note(self, standing: Standing, now: float) -> Pace:
+        pace = self._paces.setdefault(standing.study_id, Pace())
+        pace.note(now, standing.next_number + standing.demands)
+        if self._versions.get(standing.study_id, (-1, 0.0))[0] != standing.version:
+            self._versions[standing.study_id] = (standing.version, now)
+        return pace
+
+    def _lively(self) -> bool:
+        since = time.monotonic() - LIVELY_SECONDS
+        return any(changed > since for _, changed in self._versions.values())
+
+    def _forget(self, standings: list[Standing]) -> None:
+        active = {standing.study_id for standing in standings}
+        for known in (self._paces, self._versions, self._rest):
+            for study_id in [study_id for study_id in known if study_id not in active]:
+                del known[study_id]
+
+    async def _spec(self, connection: psycopg.AsyncConnection[object], standing: Standing) -> Spec:
+        key = (standing.study_id, standing.spec_version)
+        if key not in self._specs:
+            self._specs[key] = await load_spec(connection, *key)
+        return self._specs[key]
+
+    def _warm_up(self) -> None:
+        """Load torch before the first fit needs it; what fails here is told by that fit."""
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._lanes.models.warm_up())
+
+
+def choose(standing: Standing, rate: float, since: int | None) -> tuple[Plan | None, bool]:
+    """What to compute, and whether a model does it.  `since` is the first trial of the model's.
+
+    A batch does not cross over from the searcher's first trials to the model's: the former need
+    no fit and should not wait for one.
+    """
+    made = standing.next_number + standing.buffered
+    if since is not None and made >= since:
+        learns = standing.next_number >= since
+        return plan(standing, rate, learns=learns, instant=False), True
+    chosen = plan(standing, rate, learns=False, instant=True)
+    if chosen is not None and since is not None and chosen.count > since - made:
+        chosen = Plan(count=since - made, refresh=False, soon_taken=chosen.soon_taken)
+    return chosen, False
+
+
+async def serve(settings: Settings) -> None:
+    """Suggest until SIGTERM or Ctrl-C; batches in hand are left to others at once."""
+    pool = make_hot_pool(settings)
+    await pool.open(wait=False)
+    lanes = Lanes(quick=Lane(1), models=Lane(settings.fit_processes))
+    suggester = Suggester(pool, lanes, settings)
+    conninfo = pool.conninfo
+    assert isinstance(conninfo, str)
+    tasks = [
+        asyncio.create_task(suggester.run(), name="suggester"),
+        asyncio.create_task(listen(conninfo, CHANNEL, suggester.wake), name="demand"),
+    ]
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await asyncio.wait(
+            [*tasks, asyncio.create_task(ended.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await lanes.close()
+        await pool.close()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def run(settings: Settings) -> None:
+    """The entry point of `trimtab suggest`."""
+    configure(level=settings.log_level, as_json=settings.log_json)
+    asyncio.run(serve(settings))

@@ -1,0 +1,59 @@
+"""How studies stand, as far as it decides whether to compute suggestions for them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+MOST_STUDIES = 1_000  # in one survey; those that waited for suggestions first
+
+SURVEY = """
+select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.imported) as left,
+       k.next_number, k.running, k.finished, k.version,
+       (select count(*) from suggestion g where g.study_id = s.id) as buffered,
+       (select max(g.seen) from suggestion g where g.study_id = s.id) as seen,
+       d.demands, coalesce(d.waited, 0) as waited,
+       coalesce(b.state = 'running' and b.expires_at > clock_timestamp(), false) as busy,
+       b.exhausted is not null as exhausted, coalesce(b.seconds, 0) as fit_seconds,
+       extract(epoch from clock_timestamp() - b.finished_at)::float8 as since_fit
+  from study s
+  join study_counter k on k.study_id = s.id
+  cross join lateral (
+    select count(*) as demands,
+           extract(epoch from clock_timestamp() - min(d.created_at))::float8 as waited
+      from demand d where d.study_id = s.id and d.expires_at > clock_timestamp()) d
+  left join lateral (
+    select * from batch b where b.study_id = s.id order by b.number desc limit 1) b on true
+ where s.state = 'active'
+ order by d.waited desc nulls last, s.id desc
+ limit %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An active study: its counters, its buffer, who waits, and its latest batch."""
+
+    study_id: int
+    spec_version: int
+    left: int | None  # of the budget; None: there is none
+    next_number: int
+    running: int
+    finished: int
+    version: int
+    buffered: int  # suggestions that nobody has asked for yet
+    seen: int | None  # finished trials that the buffer's makers had read
+    demands: int  # asks that wait
+    waited: float  # seconds that the first of them has waited
+    busy: bool  # somebody computes a batch
+    exhausted: bool  # the latest batch found the space at its end
+    fit_seconds: float  # what the latest batch took
+    since_fit: float | None  # seconds since it ended
+
+
+async def survey(connection: AsyncConnection[Any]) -> list[Standing]:
+    """All active studies."""
+    async with connection.cursor(row_factory=class_row(Standing)) as cursor:
+        await cursor.execute(SURVEY, (MOST_STUDIES,), prepare=True)
+        return await cursor.fetchall()

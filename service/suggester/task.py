@@ -1,0 +1,82 @@
+"""What a suggester and its computing processes say to each other.
+
+Tasks go down as pickles, from a process to its own child; answers come up as JSON, so that what a
+searcher made is known to be JSON before it goes anywhere near the database.
+"""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.problem import Problem
+from search.searcher import MAX_MEMO_BYTES, Memo, Searcher
+from search.trial import Trial
+from search.values import JSON, Config
+
+LENGTH = struct.Struct("!Q")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A batch to be computed; `because` asks for Sobol points instead, and says why."""
+
+    study_id: int
+    version: int
+    changed: Mapping[int, Trial]  # since the version that the child has; all, if `anew`
+    anew: bool
+    forget: Sequence[int]  # studies that the child need not remember any more
+    problem: Problem
+    searcher: Searcher
+    batch: int
+    memo: Memo | None
+    reserved: Sequence[Config]
+    count: int
+    model: bool = False  # what fits a model is loaded before the time is taken
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Load what fitting a model needs, so that the first fit does not wait for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A batch that was computed, or why it was not."""
+
+    suggestions: Sequence[tuple[Config, Mapping[str, JSON]]] = ()
+    memo: Memo | None = None
+    exhausted: bool = False
+    seen: int = 0
+    pending: Sequence[Config] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def write_answer(answer: Answer) -> bytes:
+    """The answer as JSON; raises ValueError for what JSON cannot hold."""
+    memo: JSON = None
+    if answer.memo is not None:
+        memo = {"version": answer.memo.version, "data": answer.memo.data}
+    if memo is not None and len(json.dumps(memo, allow_nan=False)) > MAX_MEMO_BYTES:
+        raise ValueError(f"the memo exceeds {MAX_MEMO_BYTES} bytes")
+    body: dict[str, Any] = {
+        "suggestions": [[dict(config), dict(origin)] for config, origin in answer.suggestions],
+        "memo": memo,
+        "exhausted": answer.exhausted,
+        "seen": answer.seen,
+        "pending": [dict(config) for config in answer.pending],
+        "seconds": answer.seconds,
+        "error": answer.error,
+    }
+    return json.dumps(body, allow_nan=False).encode()
+
+
+def read_answer(line: bytes) -> Answer:
+    """What `write_answer` wrote."""
+    body = json.loads(line)
+    memo = body["memo"] and Memo(version=body["memo"]["version"], data=body["memo"]["data"])
+    suggestions = [(config, origin) for config, origin in body["suggestions"]]
+    return Answer(**{**body, "memo": memo, "suggestions": suggestions})
