@@ -49,6 +49,7 @@ class TestPhased(SearcherContract):
 
 class TestAuto(SearcherContract):
     searcher = AutoSearcher(initial=12)
+    spaces = ("float", "step", "nested")
 
 
 def problem(*parameters, **changes):
