@@ -295,6 +295,7 @@ def test_an_answer_that_was_overtaken_does_not_shorten_trust(fake, lease, clock)
     made = lease()
 
     def overtaken(request):
+        clock.time += 1.0
         made.heartbeat()  # a later one, answered earlier
         clock.time += 1.0
         return fake.answer(request)

@@ -127,6 +127,27 @@ def test_an_exception_kept_from_an_earlier_loop_does_not_confuse(fake, study):
     assert fake.released == ["tr_1"]
 
 
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_exceptions_kept_from_earlier_are_not_taken_for_the_new_one(fake, study, rounds):
+    def loop():
+        kept = []
+        for trial in study.trials():
+            for n in range(rounds):
+                try:
+                    raise KeyError(f"old {n}")
+                except KeyError as error:
+                    kept.append(error)
+            gc.collect()  # the old ones now stand behind the new one where gc looks
+            int(f"new {trial.number}")
+        return kept
+
+    with pytest.raises(ValueError, match="new 0") as caught:
+        loop()
+    wait_for_the_end(fake)
+    assert "ValueError: invalid literal" in fake.told["tr_0"]["message"]
+    assert caught
+
+
 def test_an_interrupt_gives_the_trial_back(fake, study):
     def loop():
         for _ in study.trials():
