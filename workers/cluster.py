@@ -19,6 +19,7 @@ from workers.actor import AgentActor
 from workers.agent import Status
 from workers.errors import ClusterFailed
 from workers.settings import AgentOrder
+from workers.sweep import Sweeper
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ LOCAL = "local"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Agents send nothing through Ray's object store.
 _OBJECT_STORE_BYTES = 100 * 2**20
-_SHORT = Path("/tmp")  # sockets lie in it, and their paths may have 107 bytes  # noqa: S108
+_SHORT = Path("/tmp").resolve()  # sockets lie in it, and their paths may have 107 bytes  # noqa: S108
 # A process that does not answer for so long is taken for dead.
 _SILENCE_SECONDS = 60.0
 
@@ -59,6 +60,7 @@ class RayCluster:
         self._gpus = gpus
         self._handles: dict[str, _Handle] = {}
         self._folder: Path | None = None
+        self._sweeper: Sweeper | None = None
         self._running = False
 
     @property
@@ -80,7 +82,7 @@ class RayCluster:
             )
             self._running = True
         except Exception as error:  # Ray raises many kinds, and plain RuntimeError
-            self._remove_folder()
+            self._clean_up()
             raise ClusterFailed(f"Ray at {self._address!r} did not come up: {error}") from error
         finally:
             for number, handler in handlers.items():  # Ray puts its own in their place
@@ -147,7 +149,7 @@ class RayCluster:
             self.discard(name)
         self._ray.shutdown()
         self._running = False
-        self._remove_folder()
+        self._clean_up()
 
     @property
     def _ray(self) -> Any:
@@ -161,6 +163,7 @@ class RayCluster:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         _remove_left_over()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-", dir=_SHORT))
+        self._sweeper = Sweeper(self._folder)
         return {
             "include_dashboard": False,
             "_temp_dir": str(self._folder),
@@ -169,7 +172,10 @@ class RayCluster:
             "num_gpus": self._gpus,
         }
 
-    def _remove_folder(self) -> None:
+    def _clean_up(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.dismiss()
+            self._sweeper = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 import threading
 import time
 import uuid
@@ -19,7 +20,7 @@ from workers.agent import Agent
 from workers.settings import AgentOrder, Timings
 
 KEY = "tt_testtest_secret_00000000"
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 @dataclass
@@ -59,10 +60,10 @@ class FakeServer:
             self.queue.append({"trial": trial, "attempt": attempt})
         return str(trial["id"])
 
-    def until(self, predicate: Callable[["FakeServer"], object]) -> None:
+    def until(self, predicate: Callable[["FakeServer"], object], seconds: float = PATIENCE) -> None:
         """Wait for something to have been said."""
         with self.changed:
-            assert self.changed.wait_for(lambda: predicate(self), PATIENCE), self
+            assert self.changed.wait_for(lambda: predicate(self), seconds), self
 
     def cancel(self) -> None:
         """No lease holds any longer."""
@@ -167,6 +168,16 @@ def handler_for(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Clients that are killed break their connections: that is what is tested."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        assert isinstance(error, ConnectionError | TimeoutError), repr(error)
+
+
 @dataclass
 class Running:
     """A fake server on its port."""
@@ -179,8 +190,7 @@ class Running:
 def fake(tmp_path: Path) -> Iterator[Running]:
     """A fake server."""
     state = FakeServer(storage=tmp_path / "storage")
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(state))
-    http.daemon_threads = True
+    http = QuietServer(("127.0.0.1", 0), handler_for(state))
     thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield Running(state, f"http://127.0.0.1:{http.server_port}")
