@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 
 from service.auth.keys import digest, public_part
+from service.background import beside
 from service.db.engine import libpq_url
 from service.observability.logs import log, where
 from service.resources import Resources
@@ -51,12 +52,8 @@ def ensure_key(settings: Settings) -> None:
 @asynccontextmanager
 async def bootstrapping(resources: Resources) -> AsyncIterator[None]:
     """See to the first key beside the requests, however long the database takes to come."""
-    task = asyncio.create_task(_bootstrap(resources.settings))
-    try:
+    async with beside(_bootstrap(resources.settings), name="bootstrap"):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _bootstrap(settings: Settings) -> None:

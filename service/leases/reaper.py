@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 
+from service.background import beside
 from service.db.engine import HotPool
 from service.leases.giving_back import expire
 from service.leases.known import Known
@@ -98,12 +99,8 @@ async def run(resources: Resources) -> None:
 @asynccontextmanager
 async def reaping(resources: Resources) -> AsyncIterator[None]:
     """Reap for as long as the app runs."""
-    task = asyncio.create_task(run(resources), name="reaper")
-    try:
+    async with beside(run(resources), name="reaper"):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -111,9 +108,5 @@ async def listening(resources: Resources) -> AsyncIterator[None]:
     """Wake asks when suggestions come, for as long as the app runs."""
     conninfo = resources.hot.conninfo
     assert isinstance(conninfo, str)
-    task = asyncio.create_task(resources.ready.listen(conninfo), name="ready")
-    try:
+    async with beside(resources.ready.listen(conninfo), name="ready"):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
+from service.background import beside
 from service.db.engine import HotPool
 from service.observability.logs import log, where
 from service.resources import Resources
@@ -41,12 +42,8 @@ async def sweep(pool: HotPool) -> None:
 @asynccontextmanager
 async def sweeping(resources: Resources) -> AsyncIterator[None]:
     """Sweep for as long as the app runs."""
-    task = asyncio.create_task(_sweep_for_ever(resources))
-    try:
+    async with beside(_sweep_for_ever(resources), name="sweeper"):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _sweep_for_ever(resources: Resources) -> None:
