@@ -123,7 +123,10 @@ class Controller:
     def _act(self, studies: Sequence[Wanted], now: float) -> None:
         if studies and not self._open():
             return
-        held = [Held(name, a.wanted.study, _state(a)) for name, a in self._agents.items()]
+        held = [
+            Held(name, agent.wanted.study, _state(agent), agent.wanted.terms)
+            for name, agent in self._agents.items()
+        ]
         capacity = self._cluster.capacity()
         self._complain(studies, capacity)
         waiting = frozenset(s.study for s in studies if self._backoff.waits(s.study, now))

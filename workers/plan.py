@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 AgentState: TypeAlias = Literal["starting", "idle", "running", "retiring"]
 
+Terms: TypeAlias = tuple[Mapping[str, Any], Mapping[str, float], float | None]
+
 # Who goes first when a study has too many agents.
 _GOES_FIRST: Mapping[AgentState, int] = {"starting": 0, "idle": 1, "running": 2}
 
@@ -22,6 +24,11 @@ class Wanted:
     most: int
     max_seconds: float | None = None
 
+    @property
+    def terms(self) -> Terms:
+        """What an agent is told when it starts."""
+        return self.run, self.resources, self.max_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -30,6 +37,7 @@ class Held:
     agent: str
     study: str
     state: AgentState
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +130,12 @@ def decide(
     in Ray's queue until it has gone.
     """
     target = shares(studies, capacity)
-    staying = [agent for agent in agents if agent.state != "retiring"]
+    terms = {study.study: study.terms for study in studies}
+    here = [agent for agent in agents if agent.state != "retiring"]
+    staying = [agent for agent in here if terms.get(agent.study, agent.terms) == agent.terms]
     there = Counter(agent.study for agent in staying)
-    actions: list[Action] = []
+    # A study may be handed over again on other terms; they hold for later trials.
+    actions: list[Action] = [Retire(agent.agent) for agent in here if agent not in staying]
     for study, group in _by_study(staying).items():
         surplus = len(group) - target.get(study, 0)
         group.sort(key=lambda agent: _GOES_FIRST[agent.state])

@@ -1,5 +1,6 @@
 """Which agents there should be: the controller's decisions, without Ray."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ def study(name: str = "a", most: int = 2, **resources: float) -> Wanted:
 
 
 def held(*states: str, of: str = "a") -> list[Held]:
-    return [Held(f"{of}{n}", of, state) for n, state in enumerate(states)]  # type: ignore[arg-type]
+    terms = study().terms
+    return [Held(f"{of}{n}", of, state, terms) for n, state in enumerate(states)]
 
 
 CPUS = {"cpu": 2.0}
@@ -55,6 +57,12 @@ def test_nothing_is_started_for_a_study_that_waits() -> None:
     assert [a.wanted.study for a in actions if isinstance(a, Start)] == ["b"]
 
 
+def test_a_study_that_is_handed_over_on_other_terms_gets_other_agents() -> None:
+    changed = replace(study(), max_seconds=60.0)
+    actions = decide([changed], held("running", "idle", "retiring"), CPUS)
+    assert actions == [Retire("a0"), Retire("a1"), Start(changed), Start(changed)]
+
+
 def test_ten_tenths_of_a_gpu_fit_one() -> None:
     assert shares([study(gpu=0.1, most=20)], {"gpu": 1.0}) == {"a": 10}
 
@@ -92,7 +100,7 @@ def test_what_was_decided_leaves_nothing_to_decide(studies: list[Wanted], cpus: 
     capacity = {"cpu": cpus}
     actions = decide(studies, [], capacity)
     agents = [
-        Held(str(n), a.wanted.study, "running")
+        Held(str(n), a.wanted.study, "running", a.wanted.terms)
         for n, a in enumerate(actions)
         if isinstance(a, Start)
     ]
