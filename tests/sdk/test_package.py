@@ -58,3 +58,30 @@ def test_files_stay_small():
     folder = Path(trimtab.__file__).parent
     for path in folder.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) < 400, path
+
+
+def test_the_example_of_the_readme_runs(fake, clock, wire, monkeypatch, capsys):
+    import re
+    from pathlib import Path
+
+    import httpx
+
+    from trimtab._transport import Transport
+
+    (readme,) = [
+        path / "README.md"
+        for path in Path(trimtab.__file__).parents
+        if (path / "pyproject.toml").exists() and path.name == "sdk"
+    ]
+    (example,) = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setenv("TRIMTAB_URL", "http://127.0.0.1:8787")
+    monkeypatch.setattr(
+        "trimtab.client.Transport",
+        lambda address, **given: Transport(
+            address, **given | {"transport": fake.transport(), "clock": clock}
+        ),
+    )
+    fake.script["/best"] = [httpx.Response(200, json={"trial": wire.trial(2)})]
+    exec(example, {"train_epoch": lambda config: 0.5})
+    assert [len(fake.measured[f"tr_{n}"]) for n in range(3)] == [50, 50, 50]
+    assert "number=2" in capsys.readouterr().out

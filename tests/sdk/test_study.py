@@ -142,7 +142,19 @@ def test_waiting_ends_with_the_study(fake, study, wire):
     fake.script["/changes"] = changes(wire, "active", "active", "completed")
     run = tt.Run(study)
     assert run.wait() is study
-    assert [dict(r.url.params)["since"] for r in fake.calls("/changes")] == ["0", "1", "2"]
+    asked = [dict(request.url.params) for request in fake.calls("/changes")]
+    assert [query["since"] for query in asked] == ["0", "1", "2"]
+
+
+def test_what_is_left_of_an_ended_study_is_not_waited_for(fake, study, wire):
+    last = {"version": 1, "items": [wire.trial(0)], "state": "completed"}
+    fake.script["/changes"] = [
+        httpx.Response(200, json=last),
+        httpx.Response(200, json=last | {"items": []}),
+    ]
+    assert len(list(study.changes())) == 2
+    waits = [request.url.params["wait"] for request in fake.calls("/changes")]
+    assert waits == ["20.0", "0.0"]
 
 
 def test_waiting_for_a_paused_study_says_why_it_is_in_vain(fake, study, wire):

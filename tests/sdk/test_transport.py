@@ -73,6 +73,15 @@ def test_a_slow_server_is_called_slow(fake, transport):
         transport.send(PING)
 
 
+def test_an_outage_is_worth_one_line_in_the_log_and_a_blip_is_not(fake, transport, caplog):
+    fake.script["/studies"] = [httpx.ConnectError("refused")] * 5
+    transport.send(PING, HOT)
+    assert caplog.text == ""
+    fake.script["/studies"] = [httpx.ConnectError("refused")] * 50
+    transport.send(PING, HOT)
+    assert caplog.text.count("no server at http://127.0.0.1:8787") == 1
+
+
 def test_a_hot_call_outlives_hours_of_outage(fake, transport, clock, wire):
     transport.send(PING)
     outage = [httpx.ConnectError("refused"), wire.problem(502, "unavailable")]

@@ -231,6 +231,14 @@ def test_asking_in_vain_ends_at_the_time_out(fake, study, clock):
     assert 20.0 < clock.now() - began <= 30.0
 
 
+def test_a_time_out_holds_while_the_server_is_away_too(fake, study, clock):
+    fake.script["trials:ask"] = [httpx.ConnectError("refused")] * 100
+    began = clock.now()
+    with pytest.raises(tt.ConnectionFailed):
+        study.ask(timeout=30.0)
+    assert clock.now() - began <= 30.0
+
+
 def test_a_lease_that_was_lost_while_asking_is_replaced(fake, study, wire):
     fake.script["trials:ask"] = [wire.problem(409, "lease_lost")]
     with study.ask():

@@ -1,9 +1,11 @@
 """Asking a study for trials, for as long as it takes."""
 
 import logging
+import math
 import threading
 
 from trimtab import _retry
+from trimtab._retry import HOT, Retry
 from trimtab._transport import Cancelled, Transport
 from trimtab.errors import LeaseInUse, LeaseLost, NothingToRun, StudyEnded, StudyPaused
 from trimtab.lease import LONGEST_WAIT, ask, new_lease_id
@@ -25,11 +27,16 @@ class Asking:
         self._lease_id = new_lease_id()
 
     def one(self, timeout: float | None = None) -> Trial:
-        """A trial.  Raises StudyPaused, StudyEnded, and NothingToRun after `timeout` seconds."""
+        """A trial.
+
+        Raises StudyPaused, StudyEnded, and after `timeout` seconds NothingToRun, or
+        ConnectionFailed if the server is away.
+        """
         deadline = None if timeout is None else self._clock.now() + timeout
         while True:
-            left = LONGEST_WAIT if deadline is None else deadline - self._clock.now()
-            answer = self._ask(max(0.0, min(left, LONGEST_WAIT)), None)
+            left = math.inf if deadline is None else max(0.0, deadline - self._clock.now())
+            retry = HOT if deadline is None else Retry(patience=left)
+            answer = self._ask(min(left, LONGEST_WAIT), None, retry)
             if isinstance(answer, Trial):
                 return answer
             if deadline is not None and self._clock.now() + answer.retry_after > deadline:
@@ -52,7 +59,9 @@ class Asking:
             self._clock.sleep(_shaken(answer.retry_after), cancel)
         return None
 
-    def _ask(self, wait: float, cancel: threading.Event | None) -> Trial | Waiting:
+    def _ask(
+        self, wait: float, cancel: threading.Event | None, retry: Retry = HOT
+    ) -> Trial | Waiting:
         try:
             answer = ask(
                 self._transport,
@@ -60,6 +69,7 @@ class Asking:
                 lease_id=self._lease_id,
                 worker=self._worker,
                 wait=wait,
+                retry=retry,
                 cancel=cancel,
             )
         except (LeaseLost, LeaseInUse):

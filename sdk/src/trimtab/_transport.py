@@ -5,6 +5,7 @@ keys, and what creates something carries an Idempotency-Key.  So whatever looks 
 tried again.
 """
 
+import logging
 import threading
 import uuid
 import weakref
@@ -21,7 +22,9 @@ from trimtab._clock import Clock
 from trimtab._retry import COLD, Retry, read_retry_after
 from trimtab._version import OLDEST_SERVER, __version__, release
 
+log = logging.getLogger("trimtab")
 TRANSIENT = frozenset({408, 425, 429})
+TRIES_BEFORE_A_WORD = 6  # a blip is not worth a line in the log; an outage is
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -134,6 +137,8 @@ class Transport:
                 wait = retry.wait(tries, failure.retry_after)
                 if retry.gives_up(self.clock.now() - began + wait):
                     raise failure.error from failure.__cause__
+                if tries == TRIES_BEFORE_A_WORD:
+                    log.warning("%s (trying on)", failure)
             self.clock.sleep(wait, cancel)
 
     def _once(self, call: Call) -> Answer:

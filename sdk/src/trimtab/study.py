@@ -203,7 +203,8 @@ class Study:
     def changes(self, since: int = 0, *, wait: float = 20.0) -> Iterator[Changes]:
         """What changes, as it changes, from a version on; ends with the study.
 
-        Each item holds the trials that changed and the `version` from which to go on.
+        Each item holds the trials that changed and the `version` from which to go on.  When a study
+        is stopped, trials that were running may end after the last item.
         """
         while True:
             call = Call(
@@ -214,9 +215,10 @@ class Study:
             )
             changes = self._transport.send(call, BEST_EFFORT).read(Changes)
             yield changes
-            if changes.state in ENDED_STUDY and not changes.items:
+            ended = changes.state in ENDED_STUDY
+            if ended and not changes.items:
                 return
-            since = changes.version
+            since, wait = changes.version, 0.0 if ended else wait
 
     def to_pandas(self) -> "pd.DataFrame":
         """A row for each trial, indexed by number.  Needs pandas: pip install 'trimtab[pandas]'."""
