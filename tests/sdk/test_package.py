@@ -65,7 +65,6 @@ def test_the_example_of_the_readme_runs(fake, clock, wire, monkeypatch, capsys):
     from pathlib import Path
 
     import httpx
-
     from trimtab._transport import Transport
 
     (readme,) = [
