@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.auth.keyring import KnownKey
@@ -48,9 +48,11 @@ class require:  # noqa: N801  (read as a word: `Depends(require("run"))`)
         return key.principal
 
 
+# The scopes stand twice so that they appear in OpenAPI too: any one of them will do.
 Caller = Annotated[Principal, Depends(require())]
-Reader = Annotated[Principal, Depends(require("read"))]
-Looker = Annotated[Principal, Depends(require("read", "run"))]
-Runner = Annotated[Principal, Depends(require("run"))]
-Writer = Annotated[Principal, Depends(require("write"))]
-Admin = Annotated[Principal, Depends(require("admin"))]
+Reader = Annotated[Principal, Security(require("read"), scopes=["read"])]
+Looker = Annotated[Principal, Security(require("read", "run"), scopes=["read", "run"])]
+Runner = Annotated[Principal, Security(require("run"), scopes=["run"])]
+Noter = Annotated[Principal, Security(require("write", "run"), scopes=["write", "run"])]
+Writer = Annotated[Principal, Security(require("write"), scopes=["write"])]
+Admin = Annotated[Principal, Security(require("admin"), scopes=["admin"])]

@@ -1,14 +1,16 @@
 """What tests of the API share: studies by name, trials put into the database, other keys."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from psycopg.types.json import Jsonb
 
+from service.app import create_app, lifespan
+from service.auth.bootstrap import ensure_key
 from service.auth.keys import digest, new_key, public_part
 from service.settings import Settings
 from service.trials.identity import config_hash, new_trial_id
@@ -31,10 +33,33 @@ SPACE = {
 Make = Callable[..., Awaitable[dict[str, Any]]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def space() -> dict[str, Any]:
     """A space with a condition, a choice of mixed types, and a name with a comma in it."""
     return json.loads(json.dumps(SPACE))
+
+
+@pytest.fixture(scope="session")
+async def shared_client(
+    postgres: Any, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[AsyncClient]:
+    """A client of one app for all tests that change nothing: an app of one's own takes time."""
+    found = Settings(
+        database_url=postgres.create(template=template),
+        storage=str(tmp_path_factory.mktemp("shared")),
+        key_pepper="pepper",
+        bootstrap_key=new_key(),
+    )
+    ensure_key(found)
+    app = create_app(found)
+    headers = {"Authorization": f"Bearer {found.bootstrap_key.get_secret_value()}"}
+    transport = ASGITransport(app)
+    async with (
+        lifespan(app),
+        AsyncClient(transport=transport, base_url="http://test", headers=headers) as client,
+    ):
+        client.app = app
+        yield client
 
 
 @pytest.fixture
@@ -157,6 +182,12 @@ class Trials:
             "  where study_id = %s and name = %s",
             (trial_id, series, study_id, metric),
         )
+
+
+@pytest.fixture(scope="session")
+def trials_in() -> type[Trials]:
+    """Puts trials into a study of any database: `trials_in(connection).add(study)`."""
+    return Trials
 
 
 @pytest.fixture

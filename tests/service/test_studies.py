@@ -89,13 +89,13 @@ async def test_what_was_given_comes_before_defaults_when_the_budget_is_short(
     ],
 )
 async def test_a_wrong_first_config_is_named(
-    app_client: AsyncClient, space: Any, first: Any, field: str
+    shared_client: AsyncClient, space: Any, first: Any, field: str
 ) -> None:
     body = {"name": "s", "space": space, "objectives": [{"metric": "loss"}], "first": first}
-    answer = await app_client.post("/v1/studies", json=body)
+    answer = await shared_client.post("/v1/studies", json=body)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert (await app_client.get("/v1/studies/s")).status_code == 404
+    assert (await shared_client.get("/v1/studies/s")).status_code == 404
 
 
 async def test_a_searcher_that_cannot_serve_the_study_is_refused_with_reasons(
@@ -133,10 +133,10 @@ async def test_a_searcher_that_cannot_serve_the_study_is_refused_with_reasons(
     ],
 )
 async def test_what_is_wrong_is_refused(
-    app_client: AsyncClient, space: Any, more: dict[str, Any]
+    shared_client: AsyncClient, space: Any, more: dict[str, Any]
 ) -> None:
     body = {"name": "s", "space": space, "objectives": [{"metric": "loss"}], **more}
-    answer = await app_client.post("/v1/studies", json=body)
+    answer = await shared_client.post("/v1/studies", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 from httpx import AsyncClient
 
@@ -21,10 +22,18 @@ async def numbers(client: AsyncClient, **params: Any) -> list[int]:
         params["cursor"] = page["next"]
 
 
-@pytest.fixture
-async def filled(make: Any, trials: Any) -> dict[str, Any]:
-    """Trials 0..6 in many states, with ties and gaps in their values."""
-    study = await make()
+@pytest.fixture(scope="module")
+async def filled(shared_client: AsyncClient, space: Any, trials_in: Any) -> AsyncClient:
+    """A client of an app whose study `digits` has trials 0..6 in many states, with ties."""
+    body = {"name": "digits", "space": space, "objectives": [{"metric": "loss"}]}
+    study = (await shared_client.post("/v1/studies", json=body)).json()
+    url = shared_client.app.state.settings.database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
+        _fill(trials_in(connection), study)
+    return shared_client
+
+
+def _fill(trials: Any, study: dict[str, Any]) -> None:
     add = trials.add
     add(study, loss=0.5, config={"lr": 0.01, "optimizer": "adamw", "batch, size": 1})
     add(study, loss=0.1, config={"lr": 0.02, "optimizer": "sgd", "momentum": 0.5, "batch, size": 2})
@@ -53,7 +62,6 @@ async def filled(make: Any, trials: Any) -> dict[str, Any]:
         reason="non_finite",
         config={"lr": 0.07, "optimizer": "adamw", "batch, size": 1},
     )
-    return study
 
 
 @pytest.mark.parametrize(
@@ -90,9 +98,9 @@ async def filled(make: Any, trials: Any) -> dict[str, Any]:
     ],
 )
 async def test_where_keeps_what_it_says(
-    app_client: AsyncClient, filled: Any, where: str, expected: list[int]
+    filled: AsyncClient, where: str, expected: list[int]
 ) -> None:
-    assert await numbers(app_client, where=where) == expected
+    assert await numbers(filled, where=where) == expected
 
 
 @pytest.mark.parametrize(
@@ -115,11 +123,8 @@ async def test_where_keeps_what_it_says(
         "lr<1;drop table trial",
     ],
 )
-async def test_a_where_that_cannot_be_read_is_refused(
-    app_client: AsyncClient, make: Any, where: str
-) -> None:
-    await make()
-    answer = await app_client.get("/v1/studies/digits/trials", params={"where": where})
+async def test_a_where_that_cannot_be_read_is_refused(filled: AsyncClient, where: str) -> None:
+    answer = await filled.get("/v1/studies/digits/trials", params={"where": where})
     assert answer.status_code == 422, answer.text
     assert "where" in answer.json()["detail"]
 
@@ -127,12 +132,10 @@ async def test_a_where_that_cannot_be_read_is_refused(
 @pytest.mark.parametrize(
     "value", ["'; drop table trial; --", "%s", "%(x)s", "a'b", "日本", "{}", ":x"]
 )
-async def test_values_never_reach_the_statement(
-    app_client: AsyncClient, filled: Any, value: str
-) -> None:
+async def test_values_never_reach_the_statement(filled: AsyncClient, value: str) -> None:
     assert value not in "".join(parse_where(f"optimizer={value}").sql)
-    assert await numbers(app_client, where=f"optimizer={value}") == []
-    assert await numbers(app_client, where=f'"{value}"=1') == []
+    assert await numbers(filled, where=f"optimizer={value}") == []
+    assert await numbers(filled, where=f'"{value}"=1') == []
 
 
 def test_a_where_is_bounded() -> None:
@@ -154,25 +157,25 @@ def test_a_where_is_bounded() -> None:
     ],
 )
 async def test_pages_follow_the_order_without_gaps(
-    app_client: AsyncClient, filled: Any, sort: str, expected: list[int]
+    filled: AsyncClient, sort: str, expected: list[int]
 ) -> None:
-    assert await numbers(app_client, sort=sort) == expected
+    assert await numbers(filled, sort=sort) == expected
 
 
-async def test_states_are_filtered(app_client: AsyncClient, filled: Any) -> None:
-    assert await numbers(app_client, state=["completed", "queued"]) == [0, 1, 3, 5]
-    answer = await app_client.get("/v1/studies/digits/trials", params={"state": "lost"})
+async def test_states_are_filtered(filled: AsyncClient) -> None:
+    assert await numbers(filled, state=["completed", "queued"]) == [0, 1, 3, 5]
+    answer = await filled.get("/v1/studies/digits/trials", params={"state": "lost"})
     assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("sort", ["number", "value", "created", "finished"])
-async def test_a_forged_cursor_is_refused(app_client: AsyncClient, filled: Any, sort: str) -> None:
+async def test_a_forged_cursor_is_refused(filled: AsyncClient, sort: str) -> None:
     import base64
     import json
 
     for key in (["x", 1], [1, 1], ["0", "0"], ["\x00", 1], ["0", 2**70], [None, 1], ["\ud800", 1]):
         forged = base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
-        answer = await app_client.get(
+        answer = await filled.get(
             "/v1/studies/digits/trials", params={"sort": sort, "cursor": forged}
         )
         assert answer.status_code == 422, (key, answer.text)
