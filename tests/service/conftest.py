@@ -196,22 +196,28 @@ def trials(db: psycopg.Connection) -> Trials:
     return Trials(db)
 
 
-@pytest.fixture
-def key_for(db: psycopg.Connection, settings: Settings) -> Callable[..., dict[str, str]]:
-    """Headers with a new key: `key_for("run")`, `key_for("admin", project="others")`."""
+class Keys:
+    """Makes keys of any project, in any condition."""
 
-    def make_key(
-        *scopes: str, project: str = "default", expired: bool = False, revoked: bool = False
+    def __init__(self, db: psycopg.Connection, settings: Settings) -> None:
+        self._db = db
+        self._pepper = settings.key_pepper.get_secret_value()
+
+    def __call__(
+        self, *scopes: str, project: str = "default", expired: bool = False, revoked: bool = False
     ) -> dict[str, str]:
+        """Headers with a new key: `keys("run")`, `keys("admin", project="others")`."""
         key = new_key()
-        db.execute("insert into project (name) values (%s) on conflict do nothing", (project,))
-        db.execute(
+        self._db.execute(
+            "insert into project (name) values (%s) on conflict do nothing", (project,)
+        )
+        self._db.execute(
             "insert into api_key (project_id, public_id, name, digest, scopes, expires_at,"
             " revoked_at) select id, %s, 'test', %s, %s, now() + %s * interval '1 day',"
             " case when %s then now() end from project where name = %s",
             (
                 public_part(key),
-                digest(key, settings.key_pepper.get_secret_value()),
+                digest(key, self._pepper),
                 list(scopes),
                 -1 if expired else 1,
                 revoked,
@@ -220,4 +226,8 @@ def key_for(db: psycopg.Connection, settings: Settings) -> Callable[..., dict[st
         )
         return {"Authorization": f"Bearer {key}"}
 
-    return make_key
+
+@pytest.fixture(scope="session")
+def keys_in() -> type[Keys]:
+    """Makes keys in any database: `keys_in(connection, settings)("run")`."""
+    return Keys
