@@ -36,11 +36,7 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             limit = self.largest_body(request.app.state.settings)
-            # FastAPI finds both already read, and goes on from there.
-            request._body = await read_body(request, limit)
-            if request._body:
-                _check_media_type(request)
-                request._json = parse(request._body)
+            await read_json(request, limit)
             return await handle(request)
 
         return handle_strictly
@@ -55,6 +51,19 @@ class BulkRoute(StrictRoute):
 
     def largest_body(self, settings: Settings) -> int:
         return settings.max_batch_body_bytes
+
+
+async def read_json(request: Request, limit: int) -> dict[str, Any] | None:
+    """The JSON object in the request, None when it has no body.
+
+    FastAPI then finds body and object already read, and goes on from there.
+    """
+    request._body = await read_body(request, limit)
+    if not request._body:
+        return None
+    _check_media_type(request)
+    found = request._json = parse(request._body)
+    return found
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -153,6 +153,7 @@ class Asking:
             await connection.execute(BEGUN, (study.id,))
             self._known.begun.put(study.id, True)
         spec = await self._known.spec(connection, study.id, claimed.spec_version)
+        self._known.until.put(claimed.id, claimed.until)
         until = milestone(claimed.until, spec, claimed.number)
         return Taken(claimed=claimed, until=until, spec=spec)
 

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from service.leases.known import KnownStudy
+from service.leases.rows import fetch
 from service.trials.identity import new_trial_id
 
 # In lease.until: the trial's first milestone, which its number and the study's spec tell.  The
@@ -181,9 +181,7 @@ async def find_lease(
     connection: AsyncConnection[Any], study: KnownStudy, lease_id: UUID
 ) -> Claimed | None:
     """What an earlier ask with this lease id took, while its lease is held."""
-    async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
-        await cursor.execute(FIND_LEASE, {"lease": lease_id, "study": study.id})
-        return await cursor.fetchone()
+    return await fetch(connection, Claimed, FIND_LEASE, {"lease": lease_id, "study": study.id})
 
 
 async def _take(
@@ -201,6 +199,4 @@ async def _take(
         "public": new_trial_id(),
         "first": FIRST,
     }
-    async with connection.cursor(row_factory=class_row(Claimed)) as cursor:
-        await cursor.execute(statement, values, prepare=True)
-        return await cursor.fetchone()
+    return await fetch(connection, Claimed, statement, values)

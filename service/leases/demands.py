@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from service.leases.rows import fetch
 
 CHANNEL = "demand"
 LINGER = 5.0  # seconds that a demand outlives its request, so that work for it is not dropped
@@ -31,7 +32,7 @@ select s.state, s.state_reason, s.deleted_at is not null as deleted, s.budget_tr
        (select b.exhausted from batch b
          where b.study_id = s.id and b.state = 'done' order by b.number desc limit 1) as exhausted
   from study s join study_counter k on k.study_id = s.id
- where s.id = %s
+ where s.id = %(study)s
 """
 
 
@@ -80,6 +81,4 @@ async def met(connection: AsyncConnection[Any], lease_id: UUID) -> None:
 
 async def standing_of(connection: AsyncConnection[Any], study_id: int) -> StudyStanding | None:
     """How the study stands now; None when it is gone."""
-    async with connection.cursor(row_factory=class_row(StudyStanding)) as cursor:
-        await cursor.execute(STANDING, (study_id,))
-        return await cursor.fetchone()
+    return await fetch(connection, StudyStanding, STANDING, {"study": study_id})

@@ -12,10 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from search.trial import TrialState
+from service.leases.rows import fetch
 
 END = """
 with t as (
@@ -157,9 +157,7 @@ async def end(connection: AsyncConnection[Any], seen: Seen, ending: Ending) -> C
         "kind": KINDS[ending.state],
         "detail": Jsonb(_without_nulls({"reason": ending.reason, **ending.detail})),
     }
-    async with connection.cursor(row_factory=class_row(Count)) as cursor:
-        await cursor.execute(END, values, prepare=True)
-        return await cursor.fetchone()
+    return await fetch(connection, Count, END, values)
 
 
 def _without_nulls(detail: Mapping[str, Any]) -> dict[str, Any]:

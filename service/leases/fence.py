@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from service.errors import LeaseLost
 from service.leases.known import Known, KnownTrial
+from service.leases.rows import fetch
 
 RENEW = """
 update lease set expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -56,9 +56,7 @@ def lost(trial: KnownTrial) -> LeaseLost:
 async def renew(call: Call) -> Held:
     """Extend the lease to its full length; raises LeaseLost."""
     values = {**call.key, "seconds": call.trial.study.lease_seconds}
-    async with call.connection.cursor(row_factory=class_row(Held)) as cursor:
-        await cursor.execute(RENEW, values, prepare=True)
-        held = await cursor.fetchone()
+    held = await fetch(call.connection, Held, RENEW, values)
     if held is None:
         raise lost(call.trial)
     return held

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from search.problem import Problem
 from search.trial import TrialState
@@ -16,6 +15,7 @@ from service.leases.ending import Ending, Seen, end
 from service.leases.fence import Call, lost
 from service.leases.known import Known
 from service.leases.results import Result, read_progress, result_of
+from service.leases.rows import fetch
 from service.schemas.trials import Release, Stopped
 from service.trials.lifecycle import Aftermath, Loss, after_expiry, after_release
 
@@ -119,9 +119,8 @@ async def read_losing(
     connection: AsyncConnection[Any], trial_id: int, lease_id: UUID
 ) -> Losing | None:
     """The lease and its trial; None when the lease is no longer the trial's."""
-    async with connection.cursor(row_factory=class_row(Losing)) as cursor:
-        await cursor.execute(READ_LOSS, {"trial": trial_id, "lease": lease_id})
-        return await cursor.fetchone()
+    values = {"trial": trial_id, "lease": lease_id}
+    return await fetch(connection, Losing, READ_LOSS, values)
 
 
 async def _give_up(

@@ -83,6 +83,7 @@ class Known:
     specs: Latest[tuple[int, int], Spec] = field(default_factory=lambda: Latest(1_000))
     metrics: Latest[int, dict[str, int]] = field(default_factory=Latest)
     room: Latest[int, int] = field(default_factory=Latest)  # points that a trial may still have
+    until: Latest[int, int | None] = field(default_factory=Latest)  # a guess at lease.until
     begun: Latest[int, bool] = field(default_factory=Latest)  # studies that have had a lease
 
     async def study(self, pool: HotPool, project_id: int, key: str) -> KnownStudy:

@@ -1,17 +1,19 @@
 """report: store measurements, renew the lease, and let the scheduler judge at milestones.
 
-One statement stores a report that reaches no milestone; a milestone costs two more.  Each commits
-by itself: a report that is cut off half-way is made whole by its repeat.
+One statement stores a report and says how the trial stands at a milestone that it reaches; the
+decision is one more.  Each commits by itself: a report that is cut off half-way is made whole by
+its repeat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from psycopg.rows import class_row
 
 from service.leases.fence import Call, lost
 from service.leases.metrics import Measured, Points, check_room, metric_ids, rows_of
-from service.leases.milestones import Judged, judge, latest, milestone
+from service.leases.milestones import judge, latest, milestone
+from service.leases.placing import PLACE, Judged, Milestone, Placed, place_values
+from service.leases.rows import fetch
+from service.studies.spec import Spec
 
 # Within an attempt the first value of a (metric, step) stays; a later attempt overwrites.
 STORE = """
@@ -29,11 +31,27 @@ with l as (
   on conflict (trial_id, metric_id, step) do update
      set value = excluded.value, attempt = excluded.attempt, elapsed = excluded.elapsed
    where m.attempt < excluded.attempt
-  returning m.metric_id, m.step
+  returning m.metric_id, m.step, m.value
 )
-select l.attempt, l.until, l.request, l.request_reason, (select count(*) from stored) as stored
-  from l
 """
+STORED = "select attempt, until, request, request_reason, (select count(*) from stored) from l"
+STORE_ONLY = "".join((STORE, STORED))
+
+# Where this process knows the milestone that the report reaches, how the trial stands there comes
+# with the same statement.  Only a point that was stored just now says it: others may differ.
+MINE = """
+, mine as (
+  select l.attempt, stored.value from l, stored
+   where stored.metric_id = %(metric)s and stored.step = %(first)s
+     and l.until is not distinct from %(stored)s
+)
+"""
+PLACED = """
+select l.attempt, l.until, l.request, l.request_reason, (select count(*) from stored),
+       placed.loss, numbers, losses
+  from l cross join gathered left join placed on true
+"""
+STORE_AND_PLACE = "".join((STORE, MINE, PLACE, PLACED))
 
 # Run after STORE has committed: its own snapshot sees what STORE met.
 COMPARE = """
@@ -46,13 +64,23 @@ select count(*) filter (where m.value = p.value)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The lease after a report, and how many points were new."""
+    """The lease after a report, how many points were new, and how the trial stands, if asked."""
 
     attempt: int
     until: int | None
     request: str | None
     request_reason: str | None
     stored: int
+    loss: float | None = None
+    numbers: list[int] | None = None
+    losses: list[float] | None = None
+
+    @property
+    def placed(self) -> Placed | None:
+        """How the trial stands at the milestone that it was expected to reach."""
+        if self.loss is None:
+            return None
+        return Placed(self.attempt, self.loss, self.numbers, self.losses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +100,20 @@ async def report(call: Call, measurements: Sequence[Measured]) -> Receipt:
 
     Raises LeaseLost, and LimitExceeded for too many metrics or points; either stores nothing.
     """
+    spec = await call.known.spec(call.connection, call.trial.study.id, call.trial.spec_version)
     ids = await metric_ids(call, dict.fromkeys(name for m in measurements for name in m.values))
     points = rows_of(measurements, ids)
     last_step = max(points.steps)
     await check_room(call, points=len(points), last_step=last_step)
-    stored = await _store(call, points, last_step)
+    judged_steps = _judged_steps(spec, measurements)
+    stored = await _store(call, spec, points, ids, judged_steps)
     new = stored.stored == len(points)
-    decision = await _judge(call, measurements, ids, stored)
+    decision = await _judge(call, spec, ids, stored, judged_steps)
     if decision is None and not new:
         decision = await latest(call, attempt=stored.attempt, step=last_step)
+    call.known.until.put(call.trial.id, stored.until if decision is None else decision.until)
     if decision is None:
-        decision = await _standing_decision(call, stored)
+        decision = _between(call, spec, stored)
     already = 0 if new else await _compare(call, points, stored.stored)
     stopping = decision.kind == "stop" and stored.request is None
     return Receipt(
@@ -95,44 +126,76 @@ async def report(call: Call, measurements: Sequence[Measured]) -> Receipt:
     )
 
 
-async def _store(call: Call, points: Points, last_step: int) -> Stored:
+def _judged_steps(spec: Spec, measurements: Sequence[Measured]) -> list[int]:
+    """The steps that carry the metric by which trials are judged, in order."""
+    metric = spec.problem.objectives[0].metric
+    return sorted(m.step for m in measurements if metric in m.values)
+
+
+async def _store(
+    call: Call, spec: Spec, points: Points, ids: Mapping[str, int], judged_steps: Sequence[int]
+) -> Stored:
     values = {
         **call.key,
         "seconds": call.trial.study.lease_seconds,
-        "last": last_step,
+        "last": max(points.steps),
         "metrics": points.metric_ids,
         "steps": points.steps,
         "values": points.values,
         "elapsed": points.elapsed,
     }
-    async with call.connection.cursor(row_factory=class_row(Stored)) as cursor:
-        await cursor.execute(STORE, values, prepare=True)
-        stored = await cursor.fetchone()
+    statement = STORE_ONLY
+    expected = _expected(call, spec, ids, judged_steps)
+    if expected is not None:
+        place, first = expected
+        statement = STORE_AND_PLACE
+        values |= {**place_values(call, spec, place), "first": first}
+    stored = await fetch(call.connection, Stored, statement, values, binary=True)
     if stored is None:
         raise lost(call.trial)
     return stored
 
 
+def _expected(
+    call: Call, spec: Spec, ids: Mapping[str, int], judged_steps: Sequence[int]
+) -> tuple[Milestone, int] | None:
+    """The milestone that the report should reach, as far as this process knows, and by which step.
+
+    What it knows may be old: the statement checks it.
+    """
+    objective, known = spec.problem.objectives[0], call.known.until.get(call.trial.id)
+    until = milestone(known, spec, call.trial.number)
+    if until is None or objective.read != "last":
+        return None
+    first = next((step for step in judged_steps if step >= until), None)
+    if first is None:
+        return None
+    return Milestone(stored=known, step=until, metric_id=ids[objective.metric]), first
+
+
 async def _judge(
-    call: Call, measurements: Sequence[Measured], ids: dict[str, int], stored: Stored
+    call: Call,
+    spec: Spec,
+    ids: Mapping[str, int],
+    stored: Stored,
+    judged_steps: Sequence[int],
 ) -> Judged | None:
     """What the scheduler decides at the milestones that the report has reached, if any."""
-    spec = await call.known.spec(call.connection, call.trial.study.id, call.trial.spec_version)
-    metric = spec.problem.objectives[0].metric
-    last_step = max((m.step for m in measurements if metric in m.values), default=-1)
     until = milestone(stored.until, spec, call.trial.number)
-    if until is None or until > last_step:
+    if until is None or not judged_steps or judged_steps[-1] < until:
         return None
-    judged = await judge(call, spec, ids[metric], stored=stored.until, last_step=last_step)
+    metric_id = ids[spec.problem.objectives[0].metric]
+    first = Milestone(stored=stored.until, step=until, metric_id=metric_id)
+    last_step = judged_steps[-1]
+    judged = await judge(call, spec, first, last_step=last_step, placed=stored.placed)
     # None: another report of the same attempt has decided first, and what it was told holds.
     return judged or await latest(call, attempt=stored.attempt, step=last_step)
 
 
-async def _standing_decision(call: Call, stored: Stored) -> Judged:
+def _between(call: Call, spec: Spec, stored: Stored) -> Judged:
     """What holds between milestones."""
     if stored.request == "stop":
         return Judged(kind="stop", until=None, reason=stored.request_reason)
-    spec = await call.known.spec(call.connection, call.trial.study.id, call.trial.spec_version)
     until = milestone(stored.until, spec, call.trial.number)
     return Judged(kind="continue", until=until, reason=None)
 

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from search.problem import Objective, Problem
 from search.trial import TrialState
 from service.errors import InvalidRequest
+from service.leases.rows import fetch
 from service.schemas.base import write_number
 from service.schemas.trials import Completed, Failed, Infeasible, Stopped
 
@@ -101,9 +101,7 @@ async def read_progress(
         "lowest": [objective.metric for objective in best if objective.goal == "minimize"],
         "highest": [objective.metric for objective in best if objective.goal == "maximize"],
     }
-    async with connection.cursor(row_factory=class_row(Progress)) as cursor:
-        await cursor.execute(READ, values, prepare=True)
-        return await cursor.fetchone()
+    return await fetch(connection, Progress, READ, values)
 
 
 def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float]) -> Result:

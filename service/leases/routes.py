@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from service.auth.deps import Runner
 from service.auth.principal import Principal
 from service.checkpoints.store import offer
-from service.http.json import StrictRoute
 from service.http.problems import answers
 from service.leases.ask import RETRY_SECONDS, Asking, Taken, Wish
 from service.leases.fence import Call, renew
 from service.leases.giving_back import release as give_back
+from service.leases.hot_route import HotRoute
 from service.leases.known import KnownStudy
 from service.leases.metrics import Measured
 from service.leases.milestones import milestone
@@ -42,7 +42,7 @@ from service.schemas.trials import (
 )
 from service.trials.identity import trial_seed
 
-router = APIRouter(route_class=StrictRoute, tags=["workers"])
+router = APIRouter(route_class=HotRoute, tags=["workers"])
 
 
 @router.post(
@@ -108,12 +108,18 @@ async def tell(trial: str, body: Tell, needs: Needs, caller: Runner) -> Response
     return _json(Told.model_validate(told))
 
 
-@router.post("/trials/{trial}:release", status_code=204, responses=answers(404, 409))
-async def release(trial: str, body: Release, needs: Needs, caller: Runner) -> None:
+@router.post(
+    "/trials/{trial}:release",
+    status_code=204,
+    response_class=Response,
+    responses=answers(404, 409),
+)
+async def release(trial: str, body: Release, needs: Needs, caller: Runner) -> Response:
     """Give the trial back, to be run by somebody else; it uses up no attempt."""
     async with needs.hot.connection() as connection:
         call = await _call(needs, connection, caller, trial, body.lease_id)
         await give_back(call, body)
+    return Response(status_code=204)
 
 
 async def _call(
