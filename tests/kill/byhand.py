@@ -98,8 +98,9 @@ class ByHand:
         return self.folder / f"{name}.log"
 
     def stop(self) -> None:
-        """SIGTERM, the last one first."""
-        for name in reversed(list(self._running)):
+        """SIGTERM, those first that need the others."""
+        order = ("fleet", "suggest", *self._running)
+        for name in dict.fromkeys(name for name in order if self.runs(name)):
             process = self._running.pop(name)
             process.send_signal(signal.SIGTERM)
             assert process.wait(STOP_SECONDS) in {0, -signal.SIGTERM}, name

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,8 @@ def alive(process: psutil.Process) -> bool:
 def kill(*processes: psutil.Process) -> None:
     """SIGKILL, and wait until they are gone."""
     for process in processes:
-        process.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
     for process in processes:
         await_found(lambda p=process: not alive(p), seconds=10, what=f"the end of {process}")
 

@@ -34,18 +34,18 @@ class Standing:
 
 @dataclass(frozen=True)
 class Study:
-    """One managed study of `trials` trials."""
+    """One managed study."""
 
     id: str
-    trials: int
     database_url: str
     notes_file: Path
 
     @property
     def notes(self) -> list[Note]:
-        """What its programs have noted so far."""
-        trials = {row[0] for row in self.read("select public_id from trial") or ()}
-        return [note for note in read_notes(self.notes_file) if note.trial in trials]
+        """What its programs have noted so far; a trial that nobody knows any more counts as its."""
+        query = "select public_id from public.trial where study_id not in (select id from study)"
+        others = {row[0] for row in self.read(query)}
+        return [note for note in read_notes(self.notes_file) if note.trial not in others]
 
     def read(self, statement: str) -> list[Any]:
         """Rows of a statement that is given the study's trials as `trial`."""
@@ -94,7 +94,7 @@ class Study:
         standing = self.standing()
         if standing is None or standing.finished < finished:
             return None
-        assert standing.finished < self.trials, "the study ended before anything was killed"
+        assert standing.state == "active", "the study ended before anything was killed"
         latest = {f"{n.trial}/{n.attempt}": n for n in read_notes(self.notes_file)}
         for name in standing.running & latest.keys():
             if STEPS // 4 < latest[name].step < STEPS * 3 // 4 and latest[name].kind != "began":
@@ -102,8 +102,11 @@ class Study:
         return None
 
 
-def hand_over(client: tt.Client, name: str, *, trials: int, **options: Any) -> str:
-    """Make a study with 3 s leases, hand it to the fleet, and return its id."""
+def hand_over(client: tt.Client, name: str, *, trials: int | None, **options: Any) -> str:
+    """Make a study with 3 s leases, hand it to the fleet, and return its id.
+
+    Without a number of trials it goes on until `close` gives it one.
+    """
     study = client.create_study(
         name,
         space=[tt.Float("rate", 0.0, 1.0)],
@@ -115,3 +118,10 @@ def hand_over(client: tt.Client, name: str, *, trials: int, **options: Any) -> s
     )
     study.run(PROGRAM, resources={"cpu": 1}, parallel=PARALLEL)
     return study.id
+
+
+def close(client: tt.Client, study: Study) -> int:
+    """Let a study that had no end come to one, a few trials from now; how many it is to have."""
+    made = study.read("select count(*) from trial")[0][0]
+    client.study(study.id).change(budget=tt.Budget(trials=made + PARALLEL))
+    return int(made) + PARALLEL

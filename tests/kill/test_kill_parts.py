@@ -1,26 +1,24 @@
 """kill -9 of all that `trimtab up` runs, in the middle of managed studies with 3 s leases."""
 
+from typing import Any
+
 import psutil
 import pytest
 
 from tests.kill import processes
 from tests.kill.checks import check_always, check_ended, check_log, requests
 from tests.kill.notes import Note
-from tests.kill.study import Study, hand_over
+from tests.kill.study import Study, close, hand_over
 from tests.kill.upstart import Up
 from tests.kill.waiting import await_found
 
-TRIALS = 26
 FITTING = "select 1 from batch where state = 'running' and study_id in (select id from study)"
 
 
 @pytest.fixture(scope="module")
 def study(up: Up) -> Study:
     """One long study, in which one part after the other is killed."""
-    with up.client() as client:
-        searcher = {"kind": "auto", "initial": 4}
-        made = hand_over(client, "parts", trials=TRIALS, searcher=searcher)
-    return watched(up, made, TRIALS)
+    return begun(up, "parts", trials=None, searcher={"kind": "auto", "initial": 4})
 
 
 def test_a_killed_child(up: Up, study: Study) -> None:
@@ -36,8 +34,8 @@ def test_a_killed_agent(up: Up, study: Study) -> None:
     theirs = processes.offspring(agent)
     assert note.pid in {process.pid for process in theirs}
     processes.kill(agent)
-    for process in theirs:  # nobody trains on behind a dead agent's back
-        await_found(lambda p=process: not processes.alive(p), seconds=5, what=f"its end: {process}")
+    # Nobody trains on behind a dead agent's back.
+    await_found(lambda: not any(map(processes.alive, theirs)), seconds=5, what="its children's end")
     assert await_next(study, note) == note.attempt + 1
     check_always(study, storage=up.home.checkpoints)
 
@@ -89,46 +87,55 @@ def test_a_killed_fleet(up: Up, study: Study) -> None:
 
 
 def test_the_study_comes_to_its_end(up: Up, study: Study) -> None:
+    with up.client() as client:
+        trials = close(client, study)
     study.await_end()
-    check_ended(study, storage=up.home.checkpoints)
+    check_ended(study, trials=trials, storage=up.home.checkpoints)
     check_log(up.api_log)
 
 
 def test_a_killed_postgres(up: Up) -> None:
-    with up.client() as client:
-        study = watched(up, hand_over(client, "postgres", trials=8), 8)
+    study = begun(up, "postgres", trials=8)
     note = middle(study)
     postmaster = up.postmaster()
     processes.kill(postmaster)
     assert await_next(study, note) == note.attempt
     assert up.postmaster() != postmaster
     study.await_end()
-    check_ended(study, storage=up.home.checkpoints)
+    check_ended(study, trials=8, storage=up.home.checkpoints)
     assert all(attempt == 1 for (attempt,) in study.read("select attempt from trial"))
     check_log(up.api_log)
 
 
-def test_trimtab_up_itself_is_killed(up: Up) -> None:
-    with up.client() as client:
-        study = watched(up, hand_over(client, "up", trials=10), 10)
+def test_trimtab_up_itself_is_killed_and_then_everything_at_once(up: Up) -> None:
+    study = begun(up, "up", trials=12)
     middle(study)
-    theirs = [up.part("serve"), up.part("suggest"), up.fleet(), *processes.offspring(up.fleet())]
+    parts = [up.part("serve"), up.part("suggest"), up.fleet()]
+    others = processes.offspring(up.fleet())
     up.kill()
-    for process in theirs[:3]:
+    for process in parts:
         await_found(
             lambda p=process: not processes.alive(p), seconds=10, what=f"its end: {process}"
         )
     up.start()
+    middle(study)
+    check_always(study, storage=up.home.checkpoints)
+    up.fleet()
+    up.kill()
+    processes.kill(*processes.started_in(up.folder))  # as when the power fails
+    up.start()
     study.await_end()
-    check_ended(study, storage=up.home.checkpoints)
+    check_ended(study, trials=12, storage=up.home.checkpoints)
     check_log(up.api_log)
     up.fleet()
-    await_found(lambda: not any(map(processes.alive, theirs)), seconds=60, what="the old Ray's end")
+    await_found(lambda: not any(map(processes.alive, others)), seconds=60, what="the old Ray's end")
 
 
-def watched(up: Up, study: str, trials: int) -> Study:
-    """The study and all that is known of it."""
-    return Study(study, trials, up.database_url, up.code / "notes.jsonl")
+def begun(up: Up, name: str, *, trials: int | None, **options: Any) -> Study:
+    """A managed study that runs from now on."""
+    with up.client() as client:
+        made = hand_over(client, name, trials=trials, **options)
+    return Study(made, up.database_url, up.code / "notes.jsonl")
 
 
 def finished(study: Study) -> int:

@@ -20,13 +20,13 @@ def test_killed_replicas(by_hand: ByHand) -> None:
     with by_hand.client() as client:
         made = hand_over(client, "replicas", trials=TRIALS)
     notes = by_hand.folder / "code" / "notes.jsonl"
-    study = Study(made, TRIALS, by_hand.database_url, notes)
+    study = Study(made, by_hand.database_url, notes)
 
     one_of_two(by_hand, study)
     the_only_one(by_hand, study)
 
     study.await_end()
-    check_ended(study, storage=by_hand.storage)
+    check_ended(study, trials=TRIALS, storage=by_hand.storage)
     # An absence of ours is no worker's fault: no lease was taken from anybody.
     assert all(attempt == 1 for (attempt,) in study.read("select attempt from trial"))
     for name in REPLICAS:

@@ -13,7 +13,7 @@ from pathlib import Path
 import trimtab as tt
 
 STEPS = 30
-STEP_SECONDS = 0.1  # training takes time, and the kill has to fall into it
+STEP_SECONDS = 0.08  # training takes time, and the kill has to fall into it
 MARK = 1000  # so that `mark`, a metric, names the attempt that measured it
 NOTES = Path(__file__).with_name("notes.jsonl")
 
