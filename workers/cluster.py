@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 _SHORT = Path("/tmp").resolve()  # sockets lie in it, and their paths may have 107 bytes  # noqa: S108
 # A process that does not answer for so long is taken for dead.
 _SILENCE_SECONDS = 60.0
+_LAST_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,9 @@ class RayCluster:
         )
         self._handles[order.name] = _Handle(actor, group, actor.status.remote())
 
-    def poll(self) -> dict[str, Seen]:
-        """All agents, as far as they have answered by now; never waits."""
-        refs = [handle.pending for handle in self._handles.values()]
-        done = set(self._ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if refs else set()
+    def poll(self, *, wait: float = 0) -> dict[str, Seen]:
+        """All agents, as far as they have answered within `wait` seconds."""
+        done = set(self._await([handle.pending for handle in self._handles.values()], wait))
         for handle in self._handles.values():
             handle.seen = self._look(handle, answered=handle.pending in done)
         return {name: handle.seen for name, handle in self._handles.items()}
@@ -141,15 +141,21 @@ class RayCluster:
         """Let all agents give their trials back, then leave Ray; a local one ends with that."""
         if not self._running:
             return
+        self.poll(wait=_LAST_LOOK_SECONDS)  # some may have come up, and taken a trial, since
         up = [h for h in self._handles.values() if h.seen.status and not h.seen.dead]
-        refs = [handle.actor.stop.remote(reason, within) for handle in up]
-        if refs:
-            self._ray.wait(refs, num_returns=len(refs), timeout=within)
+        self._await([handle.actor.stop.remote(reason, within) for handle in up], within)
         for name in list(self._handles):
             self.discard(name)
         self._ray.shutdown()
         self._running = False
         self._clean_up()
+
+    def _await(self, refs: Sequence[Any], seconds: float) -> Sequence[Any]:
+        """Those of the references that are there in time; Ray does not take an empty list."""
+        if not refs:
+            return ()
+        found: Sequence[Any] = self._ray.wait(refs, num_returns=len(refs), timeout=seconds)[0]
+        return found
 
     @property
     def _ray(self) -> Any:

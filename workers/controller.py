@@ -69,6 +69,7 @@ class Controller:
         self._started = 0
         self._backoff = Backoff()
         self._beaten_at = float("-inf")
+        self._said: str | None = None
         self._complained: set[str] = set()
 
     def run(self, stop: threading.Event) -> None:
@@ -78,6 +79,7 @@ class Controller:
                 self.tick()
                 stop.wait(_TICK_SECONDS)
         finally:
+            log.info("the fleet stops: trials are given back")
             self._cluster.close("the fleet was stopped", within=_CLOSE_SECONDS)
 
     def tick(self) -> None:
@@ -115,10 +117,17 @@ class Controller:
         try:
             listed = self._api.active_studies()
         except TrimtabError as error:
-            log.warning("the list of studies cannot be had: %s", error)
+            self._trouble(f"the list of studies cannot be had: {error}")
             return None
+        self._trouble(None)
         # The oldest first: lists begin with the latest.
         return [found for study in reversed(listed) if (found := wanted(study)) is not None]
+
+    def _trouble(self, trouble: str | None) -> None:
+        """Say when something goes wrong with the server, and when it is over; not every second."""
+        if trouble != self._said:
+            log.warning("%s", trouble or "the server answers again")
+            self._said = trouble
 
     def _act(self, studies: Sequence[Wanted], now: float) -> None:
         if studies and not self._open():

@@ -12,14 +12,14 @@ class Timings:
     """How long things may take, in seconds."""
 
     ask_wait: float = 5.0  # one long poll of an idle agent; it notices that it shall go in between
-    beat_most: float = 15.0  # between two heartbeats of a lease, however long the lease
+    beat_most: float = 10.0  # between two heartbeats of a lease, however long the lease
     settle: float = 1.0  # for a child's last words after its lease is gone
     telling: float = 30.0  # the same while it tells
     stop_grace: float = 30.0  # from a request to stop to the end of the group
     release_grace: float = 30.0
     kill_grace: float = 3.0  # from SIGTERM to SIGKILL
     leave_grace: float = 1.0  # the same when the fleet goes
-    orphan: float = 30.0  # without a word from the controller an agent goes
+    orphan: float = 60.0  # without a word from the controller an agent goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

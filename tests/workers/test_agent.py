@@ -275,3 +275,32 @@ def test_a_child_that_cannot_start_ends_its_agent_and_not_the_trial(
     assert agent.status().failed
     assert "no httpx today" in str(agent.status().reason)
     assert not server.told
+
+
+CHECKPOINTS = """
+import os, signal
+def main(trial):
+    file = trial.load_checkpoint()
+    step = int(file.read_text()) if file else 0
+    while step < 6:
+        step += 1
+        trial.report(step, loss=1 / step)
+        if step == 2:
+            trial.save_checkpoint(str(step).encode(), step=step)
+        if step == 3 and trial.attempt == 1:
+            trial.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_trial_goes_on_from_its_checkpoint(bench: Any) -> None:
+    bench.program(CHECKPOINTS)
+    server = bench.fake.state
+    server.add()
+    bench.start()
+    server.until(lambda s: s.released)
+    server.add(attempt=2)
+    server.until(lambda s: s.told)
+    assert server.told[0]["kind"] == "completed"
+    steps = [(report["trial"], report["step"]) for report in server.reports]
+    assert steps == [("tr_0", n) for n in (1, 2, 3)] + [("tr_1", n) for n in (3, 4, 5, 6)]

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -37,22 +38,30 @@ def managed(parallel: int = 2, **resources: float) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def fleet(bench: Any, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A fleet in a process of its own, with two CPUs and two GPUs that need not exist."""
-    environment = os.environ | {
-        "TRIMTAB_HOME": str(tmp_path / "home"),
+@contextmanager
+def started(bench: Any, *options: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A fleet in a process of its own."""
+    environment = os.environ | variables
+    environment |= {
+        "TRIMTAB_HOME": str(bench.logs.parent / "home"),
         "TRIMTAB_API_KEY": "tt_testtest_secret_00000000",
         "TRIMTAB_DATABASE_URL": "postgresql://secret",
     }
     command = [sys.executable, "-P", "-m", "trimtab", "fleet", "--url", bench.fake.url]
-    command += ["--code", str(bench.folder), "--cpus", "2", "--gpus", "2"]
+    command += ["--code", str(bench.folder), *options]
     with subprocess.Popen(command, env=environment) as process:
         try:
             yield process
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.fixture
+def fleet(bench: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A fleet with a Ray of its own, of two CPUs and two GPUs that need not exist."""
+    with started(bench, "--cpus", "2", "--gpus", "2") as process:
+        yield process
 
 
 def offspring(fleet: subprocess.Popen[bytes]) -> list[int]:
@@ -136,3 +145,56 @@ def test_a_killed_fleet_leaves_nothing(
     for pid in everything:
         gone(pid)
     assert not server.told
+
+
+SOMEBODYS_RAY = """
+import os, sys, tempfile
+import ray
+ray.init(
+    address="local", include_dashboard=False, num_cpus=1, log_to_driver=False,
+    object_store_memory=100 * 2**20, _temp_dir=sys.argv[1],
+)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+print(ray.cluster_resources()["CPU"], ray.available_resources().get("CPU"), flush=True)
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A Ray cluster that is not the fleet's, and the variables that open it."""
+    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    access["RAY_USAGE_STATS_ENABLED"] = "0"
+    with (
+        tempfile.TemporaryDirectory(prefix="tt-ray-", dir="/tmp") as folder,
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", SOMEBODYS_RAY, folder],
+            env=os.environ | access,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        yield process, access
+        process.terminate()
+
+
+def test_a_fleet_joins_a_cluster_and_leaves_it_running(
+    cluster: tuple[subprocess.Popen[str], dict[str, str]], bench: Any
+) -> None:
+    process, access = cluster
+    assert process.stdin is not None
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    server = bench.fake.state
+    bench.program(SLOW)
+    server.studies = [managed(parallel=4)]
+    server.add(), server.add()
+    with started(bench, "--ray-address", address, **access) as fleet:
+        server.until(lambda s: s.reports, 60)
+        server.until(lambda s: s.fleet[-1]["resources"].get("cpu") == 1)
+        fleet.terminate()
+        assert fleet.wait(10) == 0
+    assert [r["trial"] for r in server.released] == ["tr_0"]
+    process.stdin.close()
+    assert process.stdout.readline().split() == ["1.0", "1.0"]
