@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg.rows import class_row
-
 from service.checkpoints.storage import size_of, uri_of
 from service.errors import InvalidRequest, LimitExceeded, NotFound
 from service.leases.fence import Call, lost
+from service.leases.rows import fetch
 from service.schemas.trials import (
     CheckpointCommitted,
     CheckpointCreate,
@@ -116,9 +115,7 @@ async def announce(call: Call, storage: str, body: CheckpointCreate) -> Checkpoi
         "size": body.size,
         "most": MAX_CHECKPOINTS,
     }
-    async with call.connection.cursor(row_factory=class_row(Announced)) as cursor:
-        await cursor.execute(ANNOUNCE, values)
-        found = await cursor.fetchone()
+    found = await fetch(call.connection, Announced, ANNOUNCE, values)
     if found is None:
         raise lost(call.trial)
     if found.key is None:
@@ -130,9 +127,7 @@ async def announce(call: Call, storage: str, body: CheckpointCreate) -> Checkpoi
 
 async def find(call: Call, key: str) -> Found:
     """The checkpoint that the holder announced; raises LeaseLost, NotFound."""
-    async with call.connection.cursor(row_factory=class_row(Found)) as cursor:
-        await cursor.execute(FIND, {**call.key, "key": key})
-        found = await cursor.fetchone()
+    found = await fetch(call.connection, Found, FIND, {**call.key, "key": key})
     if found is None or found.held is None:
         raise lost(call.trial)
     if found.id is None:

@@ -21,6 +21,7 @@ from service.suggester.task import LENGTH, Answer, Fit, WarmUp, write_answer
 
 LONGEST_ERROR = 500  # characters
 HEAVY = "search.bayes.suggest"  # brings torch, gpytorch and botorch
+LIGHT = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
 
 def main() -> None:
@@ -48,7 +49,8 @@ def _read(source: BinaryIO, tasks: "queue.SimpleQueue[Fit | WarmUp]") -> None:
 
 def _serve(task: Fit | WarmUp, remembered: dict[int, Trials]) -> bytes:
     if isinstance(task, WarmUp):
-        importlib.import_module(HEAVY)
+        for name in (HEAVY,) if task.model else LIGHT:
+            importlib.import_module(name)
         return write_answer(Answer())
     try:
         return write_answer(compute(task, remembered))

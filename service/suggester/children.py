@@ -56,16 +56,16 @@ class Child:
         """Whether the process still runs."""
         return self.process.returncode is None
 
-    async def warm_up(self) -> None:
-        """Load what fitting a model needs; raises ChildDied, TookTooLong."""
+    async def warm_up(self, *, model: bool) -> None:
+        """Load what batches need; raises ChildDied, TookTooLong."""
         if not self.warm:
-            await self._ask(WarmUp(), LOADING_SECONDS)
-            self.warm = True
+            await self._ask(WarmUp(model), LOADING_SECONDS)
+            self.warm = model
 
     async def fit(self, task: Fit, seconds: float) -> Answer:
         """Compute a batch; raises ChildDied, and TookTooLong after as many seconds."""
         if task.model:
-            await self.warm_up()
+            await self.warm_up(model=True)
         answer = await self._ask(task, seconds)
         for study_id in task.forget:
             self.versions.pop(study_id, None)
@@ -129,11 +129,11 @@ class Lane:
                 if found.alive:
                     self._idle.append(found)
 
-    async def warm_up(self) -> None:
-        """Have one process that has loaded what fitting a model needs."""
+    async def warm_up(self, *, model: bool) -> None:
+        """Have one process that has loaded what its batches need."""
         with suppress(ChildDied, TookTooLong):
             async with self.child(0) as child:
-                await child.warm_up()
+                await child.warm_up(model=model)
 
     async def close(self) -> None:
         """End all processes."""

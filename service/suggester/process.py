@@ -54,6 +54,7 @@ class Suggester:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        quick = asyncio.create_task(self._lanes.quick.warm_up(model=False))
         try:
             while True:
                 self._woken.clear()
@@ -67,7 +68,7 @@ class Suggester:
                         await self._woken.wait()
                         await asyncio.sleep(GATHER_SECONDS)
         finally:
-            tasks = [*self._serving_now.values(), *filter(None, [self._warming])]
+            tasks = [quick, *self._serving_now.values(), *filter(None, [self._warming])]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,7 +135,7 @@ class Suggester:
     def _warm_up(self) -> None:
         """Load torch before the first fit needs it; what fails here is told by that fit."""
         if self._warming is None:
-            self._warming = asyncio.create_task(self._lanes.models.warm_up())
+            self._warming = asyncio.create_task(self._lanes.models.warm_up(model=True))
 
 
 def choose(standing: Standing, rate: float, since: int | None) -> tuple[Plan | None, bool]:

@@ -26,12 +26,14 @@ from service.suggester.plan import Plan
 
 # How long an ask may find an empty buffer while a model is fitted.  Then it gets a Sobol point.
 PATIENCE_SECONDS = 5.0
+# With fewer than two results there is nothing to fit: whatever the searcher says will be as good.
+PATIENCE_AT_FIRST = 0.5
 LOOK_SECONDS = 0.25
 
 # Nobody waits while there is something in the buffer.
 WAITING = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8,
-       s.budget_trials - (k.next_number - k.imported)
+       s.budget_trials - (k.next_number - k.imported), k.finished
   from study s join study_counter k on k.study_id = s.id
   join demand d on d.study_id = s.id and d.expires_at > clock_timestamp()
  where s.id = %s and s.state = 'active'
@@ -104,12 +106,14 @@ class Serving:
         study_id = order.lease.study_id
         async with self._pool.connection() as connection:
             row = await (await connection.execute(WAITING, (study_id,))).fetchone()
-        if row is None or row[1] < PATIENCE_SECONDS:
+        if row is None:
             return
-        count = row[0] if row[2] is None else min(row[0], row[2])
-        if count <= 0:
+        demands, waited, left, finished = row
+        count = demands if left is None else min(demands, left)
+        patience = PATIENCE_AT_FIRST if finished < 2 else PATIENCE_SECONDS
+        if count <= 0 or waited < patience:
             return
-        because = f"a worker had waited {row[1]:.0f} s for a fit"
+        because = f"a worker had waited {waited:.1f} s for a fit"
         answer = await self._computing.fall_back(order, count, because)
         proposals = [Proposal(config=c, origin=o) for c, o in answer.suggestions]
         if not proposals:

@@ -39,7 +39,9 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """Load what fitting a model needs, so that the first fit does not wait for it."""
+    """Load what batches need, so that the first one does not wait for it."""
+
+    model: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
