@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,22 +166,36 @@ class _Uvicorn(uvicorn.Server):
         return self.servers[0].sockets[0].getsockname()[1]
 
 
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Server]:
-    """A real HTTP server in a thread of this process."""
+@contextmanager
+def serving(settings: Settings) -> Iterator[Server]:
+    """A real HTTP server in a thread of this process, for as long as the block runs."""
     running = _Uvicorn(create_app(settings))
     thread = threading.Thread(target=lambda: asyncio.run(running.serve()), daemon=True)
     thread.start()
     assert running.listening.wait(20)
-    key = settings.bootstrap_key.get_secret_value()
-    yield Server(
-        url=f"http://127.0.0.1:{running.port}",
-        key=key,
-        database_url=settings.database_url.get_secret_value(),
-    )
-    running.should_exit = True
-    thread.join(20)
+    try:
+        yield Server(
+            url=f"http://127.0.0.1:{running.port}",
+            key=settings.bootstrap_key.get_secret_value(),
+            database_url=settings.database_url.get_secret_value(),
+        )
+    finally:
+        running.should_exit = True
+        thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Server]:
+    """A real HTTP server with a database of its own."""
+    with serving(settings) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Settings], AbstractContextManager[Server]]:
+    """For a server of other settings, or for many tests: `with serve(settings) as server:`."""
+    return serving
 
 
 # One numeric thread: the suite shares two cores with Postgres and Ray.

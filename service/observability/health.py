@@ -5,6 +5,7 @@ from functools import cache
 
 import psycopg
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from psycopg_pool import PoolTimeout
 
@@ -20,7 +21,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "up"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"model": dict[str, str], "description": "Not ready"}})
 async def readyz(needs: Needs, response: Response) -> dict[str, str]:
     """The database can be reached and has the schema that this version knows; else 503."""
     status = await readiness(needs)
@@ -30,7 +31,7 @@ async def readyz(needs: Needs, response: Response) -> dict[str, str]:
     return {"status": status}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(needs: Needs) -> Response:
     """Counters and gauges for Prometheus."""
     return Response(await scrape(needs), media_type=CONTENT_TYPE_LATEST)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from service.db.rows import Row, fetch_all
 from service.http.cursors import encode
+from service.http.streams import begun
 from service.resources import Resources
 from service.studies.spec import Spec
 from service.views.listing import TrialFilter, TrialQuery, trial_rows
@@ -55,8 +56,9 @@ async def csv_lines(
     parameters = [parameter.name for parameter in spec.problem.space.parameters]
     metrics = [row["name"] for row in rows]
     heads = [f"config.{name}" for name in parameters] + [f"metric.{name}" for name in metrics]
+    found = await begun(_rows(needs, study_id, wanted))
     yield _line([*FIXED, *heads])
-    async for row in _rows(needs, study_id, wanted):
+    async for row in found:
         yield _line(_cells(row, parameters, metrics))
 
 

@@ -9,6 +9,7 @@ from service.auth.deps import Looker, Reader
 from service.http.json import StrictRoute
 from service.http.params import Paging
 from service.http.problems import answers
+from service.http.streams import begun
 from service.resources import Needs
 from service.schemas.base import Page
 from service.schemas.studies import BatchItem, Curves
@@ -98,7 +99,7 @@ async def events(
         if query.format == "json":
             return await records.events(connection, "study_id", found["id"], query)
     lines = records.event_lines(needs, "study_id", found["id"], query)
-    return StreamingResponse(lines, media_type=JSON_LINES)
+    return StreamingResponse(await begun(lines), media_type=JSON_LINES)
 
 
 @router.get("/studies/{study}/export", response_class=Response, responses={200: FILE})
@@ -114,4 +115,4 @@ async def export(
         lines, kind = csv_lines(needs, found["id"], spec, query), "text/csv; charset=utf-8"
     else:
         lines, kind = json_lines(needs, found["id"], query), JSON_LINES
-    return StreamingResponse(lines, media_type=kind, headers=headers)
+    return StreamingResponse(await begun(lines), media_type=kind, headers=headers)

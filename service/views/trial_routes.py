@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from service.auth.deps import Looker, Noter, Reader
 from service.http.json import StrictRoute
 from service.http.problems import answers
+from service.http.streams import begun
 from service.resources import Needs
 from service.schemas.base import Page
 from service.schemas.trials import EventItem, Logs, Measurements, Trial, TrialPatch
@@ -61,7 +62,7 @@ async def events(
         if query.format == "json":
             return await records.events(connection, "trial_id", found["id"], query)
     lines = records.event_lines(needs, "trial_id", found["id"], query)
-    return StreamingResponse(lines, media_type=JSON_LINES)
+    return StreamingResponse(await begun(lines), media_type=JSON_LINES)
 
 
 @router.get("/trials/{trial}/log")

@@ -252,3 +252,27 @@ async def test_batches_are_listed(
     rest = await app_client.get("/v1/studies/digits/batches", params={"cursor": page["next"]})
     assert [batch["number"] for batch in rest.json()["items"]] == [0]
     assert "lease" not in rest.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "events?format=jsonl&cursor=x",
+        "export?format=csv&where=x",
+        "export?format=jsonl&where=x",
+    ],
+)
+async def test_a_stream_says_what_is_wrong_before_it_begins(
+    app_client: AsyncClient, make: Any, path: str
+) -> None:
+    await make()
+    assert (await app_client.get(f"/v1/studies/digits/{path}")).status_code == 422
+
+
+async def test_streams_of_nothing_are_empty(app_client: AsyncClient, make: Any) -> None:
+    await make()
+    path = "/v1/studies/digits"
+    assert (await app_client.get(f"{path}/export", params={"format": "jsonl"})).text == ""
+    assert len((await app_client.get(f"{path}/export")).text.splitlines()) == 1
+    none = await app_client.get(f"{path}/events", params={"format": "jsonl", "kind": "nothing"})
+    assert (none.status_code, none.text) == (200, "")
