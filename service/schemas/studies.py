@@ -38,7 +38,7 @@ class Program(Body):
     @field_validator("path")
     @classmethod
     def _stays_inside(cls, path: str) -> str:
-        if ".." in path.split(":")[0].split("/"):
+        if ".." in path.split(":", maxsplit=1)[0].split("/"):
             raise ValueError("a path stays inside its folder: `..` is not allowed")
         return path
 
