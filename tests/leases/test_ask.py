@@ -44,7 +44,7 @@ async def test_two_claims_of_one_queued_trial(world: World) -> None:
             await enqueue(connection, study.id, [{"x": place / 50}], False, {"by": "user"})
         barrier = asyncio.Barrier(2)
 
-        async def ask() -> object:
+        async def ask(barrier: asyncio.Barrier = barrier) -> object:
             await barrier.wait()
             return await world.ask(study)
 

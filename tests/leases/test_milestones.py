@@ -114,7 +114,8 @@ async def test_after_a_checkpoint_what_was_decided_before_it_holds(world: World)
     (run,) = await runs(world, 1)
     await run.report(2, loss=1.0)
     await world.rows(
-        "with c as (insert into checkpoint (trial_id, attempt, step, sha256, size, key, committed_at)"
+        "with c as ("
+        "insert into checkpoint (trial_id, attempt, step, sha256, size, key, committed_at)"
         " values (%s, 1, 3, 'x', 1, 'k', clock_timestamp()) returning id, trial_id)"
         " update trial set checkpoint_id = c.id from c where trial.id = c.trial_id",
         run.trial.id,

@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 import pytest
-from tests.leases.world import Run, World
 
 from service.errors import AlreadyTold, InvalidRequest, LeaseLost
 from service.leases.metrics import Measured
 from service.schemas.trials import Completed, Failed, Infeasible, Stopped
+from tests.leases.world import Run, World
 
 TWO = [{"metric": "loss"}, {"metric": "size", "goal": "maximize", "read": "best"}]
 
@@ -17,10 +17,14 @@ TWO = [{"metric": "loss"}, {"metric": "size", "goal": "maximize", "read": "best"
 async def trial(world: World, run: Run) -> dict[str, Any]:
     names = ("state", "reason", "message", "values", "objective", "finished_at is not null")
     row = await world.one(f"select {', '.join(names)} from trial where id = %s", run.trial.id)
-    return dict(zip(("state", "reason", "message", "values", "objective", "final"), row, strict=True))
+    return dict(
+        zip(("state", "reason", "message", "values", "objective", "final"), row, strict=True)
+    )
 
 
-async def test_a_completed_trial_has_what_was_told_else_what_was_measured_last(world: World) -> None:
+async def test_a_completed_trial_has_what_was_told_else_what_was_measured_last(
+    world: World,
+) -> None:
     run = await world.begin(await world.study(objectives=TWO))
     for step, size in enumerate((3.0, 9.0, math.nan, 5.0)):
         await run.report(step, loss=1.0 / (1 + step), size=size, other=float(step))

@@ -1,5 +1,6 @@
 """A database with a project, and a worker's calls on it without HTTP in between."""
 
+import asyncio
 import itertools
 import json
 import uuid
@@ -24,6 +25,7 @@ from service.settings import Settings
 from service.studies.create import create_study
 from service.suggester.ready import Ready
 from service.trials.identity import config_hash
+from tests.leases.checker import check
 
 SPACE = {"parameters": [{"kind": "float", "name": "x", "low": 0.0, "high": 1.0}]}
 
@@ -70,8 +72,9 @@ class World:
         number = next(self._batches)
         async with self.pool.connection() as connection, connection.transaction():
             await connection.execute(
-                "insert into batch (study_id, number, state, lease_id, expires_at, count, finished_at)"
-                " values (%s, %s, 'done', gen_random_uuid(), clock_timestamp(), %s, clock_timestamp())",
+                "insert into batch"
+                " (study_id, number, state, lease_id, expires_at, count, finished_at)"
+                " values (%s, %s, 'done', gen_random_uuid(), now(), %s, now())",
                 (study.id, number, count),
             )
             for position, config in enumerate(configs):
@@ -129,6 +132,10 @@ class World:
 
     async def state(self, run: "Run") -> str:
         return await self.one("select state from trial where id = %s", run.trial.id)
+
+    async def check(self) -> None:
+        """Everything that must hold holds."""
+        await asyncio.to_thread(check, self.url)
 
     async def count(self, study: KnownStudy) -> dict[str, int]:
         names = ("next_number", "running", "finished", "failed", "imported")
