@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from search.errors import SearchError, UnsupportedProblem
 from service import errors
 from service.http.database import explain
+from service.observability.metrics import PROBLEMS
 from service.schemas.others import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -66,6 +67,7 @@ def install(app: FastAPI) -> None:
 
 def respond(request_id: str | None, error: errors.ServiceError) -> Response:
     """The error as a response."""
+    PROBLEMS.labels(error.code).inc()
     problem = Problem(
         type=f"urn:trimtab:problem:{error.code}",
         title=error.title,

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 
 from service.leases.known import KnownStudy
 from service.leases.rows import fetch
+from service.observability.metrics import TRIALS
 from service.trials.identity import new_trial_id
 
 # In lease.until: the trial's first milestone, which its number and the study's spec tell.  The
@@ -199,4 +200,7 @@ async def _take(
         "public": new_trial_id(),
         "first": FIRST,
     }
-    return await fetch(connection, Claimed, statement, values)
+    claimed = await fetch(connection, Claimed, statement, values)
+    if claimed is not None:
+        TRIALS.labels("running", "claimed").inc()
+    return claimed

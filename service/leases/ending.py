@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from search.trial import TrialState
 from service.leases.rows import fetch
+from service.observability.metrics import TRIALS
 
 END = """
 with t as (
@@ -157,7 +158,10 @@ async def end(connection: AsyncConnection[Any], seen: Seen, ending: Ending) -> C
         "kind": KINDS[ending.state],
         "detail": Jsonb(_without_nulls({"reason": ending.reason, **ending.detail})),
     }
-    return await fetch(connection, Count, END, values)
+    count = await fetch(connection, Count, END, values)
+    if count is not None:
+        TRIALS.labels(ending.state.value, ending.end_reason).inc()
+    return count
 
 
 def _without_nulls(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,7 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
-TRIALS = Counter("trimtab_trial_transitions", "Trials that entered a state", ["state", "reason"])
-LEASES_LOST = Counter("trimtab_leases_lost", "Leases that ran out")
-WRITES_REFUSED = Counter(
-    "trimtab_writes_refused", "Writes of workers whose lease was lost", ["call"]
-)
-FALLBACKS = Counter("trimtab_suggestion_fallbacks", "Batches that Sobol answered instead")
+# by: what brought it there: claimed, told, released, lost (its lease ran out), cancelled.
+TRIALS = Counter("trimtab_trial_transitions", "Trials that entered a state", ["state", "by"])
+# code: an error code of the API.  lease_lost counts the writes that the fence refused.
+PROBLEMS = Counter("trimtab_problems", "Requests answered with a problem", ["code"])

@@ -5,18 +5,20 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from service.resources import Resources
 
-# All of them cheap however large the tables are: each reads one small table.
+# Cheap however many trials there are: none of these tables grows with measurements.
 ASKED = """
 select (select count(*) from demand where expires_at > clock_timestamp()),
        (select count(*) from lease),
        (select count(*) from batch where state = 'running'),
-       (select count(*) from suggestion)
+       (select count(*) from suggestion),
+       (select count(*) from batch where error is not null)
 """
 GAUGES = (
     ("trimtab_demand_waiting", "Asks that wait for a config"),
     ("trimtab_trials_running", "Trials that are leased"),
     ("trimtab_batches_running", "Batches that suggesters work on"),
     ("trimtab_suggestions_buffered", "Suggestions that nobody has asked for yet"),
+    ("trimtab_suggestion_fallbacks", "Batches that Sobol answered in place of the searcher"),
 )
 
 

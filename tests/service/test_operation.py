@@ -134,3 +134,26 @@ async def test_the_documentation_names_every_route(shared_client: AsyncClient) -
         assert path in text
     for anchor in re.findall(r'href="#([^"]+)"', text):
         assert f'id="{anchor}"' in text
+
+
+async def test_metrics_follow_trials_and_refusals(app_client: AsyncClient, make: Any) -> None:
+    def value(text: str, name: str) -> float:
+        found = [line.split()[-1] for line in text.splitlines() if line.startswith(name)]
+        return float(found[0]) if found else 0.0
+
+    running = 'trimtab_trial_transitions_total{by="claimed",state="running"}'
+    completed = 'trimtab_trial_transitions_total{by="told",state="completed"}'
+    refused = 'trimtab_problems_total{code="lease_lost"}'
+    before = (await app_client.get("/metrics")).text
+    await make(first=[{"lr": 0.01, "optimizer": "adamw", "batch, size": 1}])
+    lease = {"lease_id": "11111111-2222-4333-8444-555555555555"}
+    asked = await app_client.post("/v1/studies/digits/trials:ask", json={**lease, "worker": "w"})
+    path = f"/v1/trials/{asked.json()['trial']['id']}"
+    outcome = {"kind": "completed", "values": {"loss": 0.5}}
+    told = await app_client.post(f"{path}:tell", json={**lease, "outcome": outcome})
+    assert told.status_code == 200, told.text
+    late = await app_client.post(f"{path}:heartbeat", json=lease)
+    assert late.json()["code"] == "lease_lost"
+    after = (await app_client.get("/metrics")).text
+    for name in (running, completed, refused):
+        assert value(after, name) == value(before, name) + 1, name
