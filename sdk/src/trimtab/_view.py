@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +34,8 @@ def render(
     """The study as it stands: a headline, how far it is, the best so far, and the latest trials."""
     parts: list[RenderableType] = [_headline(info, now)]
     if info.budget.trials:
-        parts.append(ProgressBar(info.budget.trials, info.trials.finished, width=60))
+        bar = ProgressBar(info.budget.trials, info.trials.finished, width=60)
+        parts.append(Padding(bar, 0))  # a bar alone ends no line
     parts.append(_best(info))
     parts.append(trial_table(info, latest(trials), {c.number: c for c in curves}))
     return Group(*parts)
