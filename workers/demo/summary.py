@@ -24,7 +24,7 @@ def _counts(info: StudyInfo) -> str:
 
 def _best(best: TrialInfo, defaults: TrialInfo | None) -> Sequence[str]:
     lines = ["", f"The best is trial {best.number} (found by {best.origin.get('by', 'hand')}):", ""]
-    lines += [f"    {name:<16}{_short(value)}" for name, value in best.config.items()]
+    lines += [f"    {name:<18}{_short(value)}" for name, value in best.config.items()]
     lines += ["", "Its accuracy on data that it was not trained on:", ""]
     lines += [_accuracies(best, "")]
     if defaults is not None and defaults.number != best.number and defaults.state == "completed":
