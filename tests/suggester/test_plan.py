@@ -1,0 +1,158 @@
+"""How many suggestions are made, and when."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.parameters import FloatParameter
+from search.problem import Objective, Problem
+from search.registry import SEARCHERS
+from search.searchers.auto import AutoSearcher
+from search.searchers.botorch import BoTorch
+from search.searchers.grid import Grid
+from search.searchers.phased import Phased
+from search.searchers.random import Random
+from search.searchers.sobol import Sobol
+from search.space import SearchSpace
+from service.suggester.models import model_from
+from service.suggester.plan import LARGEST_BATCH, Pace, plan
+from service.suggester.process import choose
+from service.suggester.survey import Standing
+
+SPACE = SearchSpace(parameters=[FloatParameter(name="x", low=0, high=1)])
+ONE = Problem(space=SPACE, objectives=[Objective(metric="loss")])
+TWO = Problem(space=SPACE, objectives=[Objective(metric="loss"), Objective(metric="size")])
+
+
+def standing(**changes: object) -> Standing:
+    values: dict[str, object] = {
+        "study_id": 1, "spec_version": 1, "left": None, "next_number": 20, "running": 4,
+        "finished": 16, "version": 1, "buffered": 4, "seen": 16, "demands": 0, "waited": 0.0,
+        "busy": False, "exhausted": False, "fit_seconds": 2.0, "since_fit": 10.0,
+    }  # fmt: skip
+    return Standing(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def count(case: Standing, rate: float = 0.0, *, learns: bool = True, instant: bool = False) -> int:
+    found = plan(case, rate, learns=learns, instant=instant)
+    return 0 if found is None else found.count
+
+
+def test_a_full_and_fresh_buffer_is_left_alone() -> None:
+    assert count(standing()) == 0
+
+
+def test_the_buffer_holds_one_for_each_running_trial_and_one_at_least() -> None:
+    assert count(standing(buffered=0, seen=None)) == 4
+    assert count(standing(buffered=0, seen=None, running=0)) == 1
+
+
+def test_whoever_waits_is_counted_on_top() -> None:
+    assert count(standing(buffered=0, seen=None, running=0, demands=64)) == 65
+
+
+def test_a_buffer_that_is_half_empty_is_filled_up() -> None:
+    assert count(standing(buffered=3)) == 0
+    assert count(standing(buffered=2)) == 2
+
+
+def test_where_asks_come_fast_the_buffer_lasts_while_a_fit_runs() -> None:
+    wanted = count(standing(buffered=0, seen=None), rate=8.0)
+    assert wanted >= 8 * 2.0
+    assert count(standing(buffered=0, seen=None, fit_seconds=0.0), rate=8.0) < wanted
+
+
+def test_the_budget_bounds_everything() -> None:
+    assert count(standing(left=2, buffered=0, seen=None, demands=64), rate=100.0) == 2
+    assert count(standing(left=2, buffered=2)) == 0
+    assert count(standing(left=0, buffered=0, seen=None, demands=5)) == 0
+
+
+def test_a_buffer_that_is_too_old_is_replaced_except_what_will_be_taken_meanwhile() -> None:
+    old = standing(finished=17)
+    found = plan(old, 1.0, learns=True, instant=False)
+    assert found is not None
+    assert found.refresh
+    assert found.soon_taken == 2
+    assert plan(old, 1.0, learns=False, instant=False) is None
+
+
+@pytest.mark.parametrize(("finished", "seen", "stale"), [(200, 191, False), (200, 190, True)])
+def test_how_old_depends_on_how_much_is_known(finished: int, seen: int, stale: bool) -> None:
+    case = standing(finished=finished, next_number=finished + 4, seen=seen)
+    assert (plan(case, 0.0, learns=True, instant=False) is not None) is stale
+
+
+def test_no_fit_begins_sooner_after_the_last_than_that_one_took() -> None:
+    assert count(standing(finished=18, fit_seconds=5.0, since_fit=4.0)) == 0
+    assert count(standing(finished=18, fit_seconds=5.0, since_fit=6.0)) > 0
+
+
+def test_nothing_is_computed_twice_or_where_nothing_is_left() -> None:
+    assert count(standing(buffered=0, seen=None, demands=9, busy=True)) == 0
+    assert count(standing(buffered=0, seen=None, demands=9, exhausted=True)) == 0
+
+
+@given(
+    running=st.integers(0, 10_000),
+    demands=st.integers(0, 10_000),
+    buffered=st.integers(0, 1_000),
+    left=st.none() | st.integers(0, 1_000),
+    rate=st.floats(0, 1_000),
+    fit=st.floats(0, 30),
+    seen=st.none() | st.integers(0, 100),
+)
+def test_a_batch_is_never_larger_than_it_may_be(
+    running: int,
+    demands: int,
+    buffered: int,
+    left: int | None,
+    rate: float,
+    fit: float,
+    seen: int | None,
+) -> None:
+    case = standing(
+        running=running, demands=demands, buffered=buffered, left=left, fit_seconds=fit, seen=seen
+    )
+    found = plan(case, rate, learns=True, instant=False)
+    if found is None:
+        return
+    assert 1 <= found.count <= LARGEST_BATCH
+    kept = found.soon_taken if found.refresh else buffered
+    if left is not None:
+        assert kept + found.count <= max(left, buffered)
+
+
+def test_the_pace_is_that_of_the_last_seconds() -> None:
+    pace = Pace()
+    for second in range(60):
+        pace.note(float(second), 0 if second < 40 else (second - 40) * 8)
+    assert 7 < pace.rate(59.0) <= 8
+    assert Pace().rate(1.0) == 0
+    quick = Pace()
+    quick.note(0.0, 0)
+    quick.note(0.01, 4)
+    assert quick.rate(0.01) == 4  # not 400 a second
+
+
+def test_which_searchers_fit_a_model_and_from_when() -> None:
+    phased = Phased(first=Sobol(), then=BoTorch(), after=16)
+    assert [model_from(s, ONE) for s in (Random(), Sobol(), Grid())] == [None] * 3
+    assert model_from(BoTorch(), ONE) == 0
+    assert model_from(phased, ONE) == 16
+    assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
+    assert model_from(AutoSearcher(), ONE) == 10
+    assert model_from(AutoSearcher(), TWO) is None
+    assert set(SEARCHERS) == {"auto", "botorch", "grid", "phased", "random", "sobol"}
+
+
+def test_a_batch_does_not_cross_into_the_models_trials() -> None:
+    early = standing(next_number=6, buffered=0, seen=None, finished=2, demands=64)
+    found, model = choose(early, 0.0, 10)
+    assert found is not None
+    assert (found.count, model) == (4, False)
+    rest = standing(next_number=6, buffered=4, seen=2, finished=2, demands=64)
+    found, model = choose(rest, 0.0, 10)
+    assert found is not None
+    assert (found.count, model) == (64, True)
+    assert choose(standing(next_number=6, buffered=4), 0.0, 10) == (None, True)
