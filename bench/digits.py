@@ -58,8 +58,9 @@ def main() -> None:
             {"seed": seed, "arm": arm, **asdict(found[seed, arm])} for seed in seeds for arm in ARMS
         ],
     }
+    written = save("digits", result, options.out)
     print(_report(result, found, seeds))
-    say(f"written to {save('digits', result, options.out)}")
+    say(f"written to {written}")
 
 
 def _run_all(seeds: Sequence[int], options: argparse.Namespace) -> "dict[tuple[int, str], Found]":

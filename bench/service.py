@@ -188,8 +188,9 @@ def main() -> None:
         **_conclusions(windows, options.sizes),
         "windows": [asdict(window) for window in windows],
     }
+    written = save("service", result, options.out)
     print(_report(result))
-    say(f"written to {save('service', result, options.out)}")
+    say(f"written to {written}")
 
 
 def _start(stack: ExitStack, options: argparse.Namespace) -> Bench:

@@ -130,7 +130,7 @@ class OptunaRunner:
         for step in range(STEPS):
             began = time.perf_counter()
             trial.report(loss_at(level, step), step)
-            pruned |= self.job.waited and trial.should_prune()
+            pruned |= self.job.waited and bool(trial.should_prune())
             spent.add("report", began)
         began = time.perf_counter()
         self.study.tell(trial, loss_at(level, STEPS - 1))
