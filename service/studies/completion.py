@@ -7,13 +7,12 @@ from psycopg import AsyncConnection
 from service.events.log import log
 
 # Constraints are data, so the same text serves every study.  Postgres holds NaN to be greater than
-# every number: it must be ruled out by name.
+# Infinity, so that it lies within no bounds.
 FEASIBLE = """
 not exists (
     select from jsonb_array_elements(v.constraints) c
      where not coalesce(
-         (t.values ->> (c ->> 'metric'))::float8 <> 'NaN'
-         and (t.values ->> (c ->> 'metric'))::float8
+         (t.values ->> (c ->> 'metric'))::float8
              between coalesce((c ->> 'at_least')::float8, '-Infinity')
                  and coalesce((c ->> 'at_most')::float8, 'Infinity'),
          false))

@@ -186,23 +186,28 @@ async def test_a_target_that_is_reached_or_passed_completes(
 
 
 @pytest.mark.parametrize(
-    ("latency", "reached"), [(5.0, True), (11.0, False), ("NaN", False), (None, False)]
+    ("told", "reached"),
+    [
+        ({"latency": 10.0, "quality": 0.5}, True),
+        ({"latency": 10.1, "quality": 0.5}, False),
+        ({"latency": 10.0, "quality": 0.4}, False),
+        ({"latency": "NaN", "quality": 0.5}, False),
+        ({"latency": 10.0, "quality": "NaN"}, False),  # Postgres holds NaN to be the greatest
+        ({"latency": "-Infinity", "quality": "Infinity"}, True),
+        ({"latency": 10.0}, False),
+    ],
 )
 async def test_a_target_counts_only_where_constraints_hold(
     app_client: AsyncClient,
     make: Any,
     trials: Any,
     db: psycopg.Connection,
-    latency: Any,
+    told: dict[str, Any],
     reached: bool,
 ) -> None:
-    study = await make(
-        constraints=[{"metric": "latency", "at_most": 10}, {"metric": "loss", "at_least": 0.0}],
-        budget={"target": 0.5},
-        searcher={"kind": "sobol"},
-    )
-    values = {"loss": 0.1} | ({} if latency is None else {"latency": latency})
-    trials.add(study, loss=0.1, values=values)
+    constraints = [{"metric": "latency", "at_most": 10}, {"metric": "quality", "at_least": 0.5}]
+    study = await make(constraints=constraints, budget={"target": 0.5}, searcher={"kind": "sobol"})
+    trials.add(study, loss=0.1, values={"loss": 0.1, **told})
     assert await done(app_client, db) == reached
     best = (await app_client.get("/v1/studies/digits/best")).json()["trial"]
     assert (best is not None) == reached
