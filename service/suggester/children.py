@@ -93,7 +93,7 @@ class Child:
             raise TookTooLong(f"took more than {seconds:g} s") from None
         except (OSError, asyncio.IncompleteReadError):
             await self.kill()
-            raise ChildDied(f"its process died with code {self.process.returncode}") from None
+            raise ChildDied(f"died with exit code {self.process.returncode}") from None
         except asyncio.CancelledError:
             await self.kill()  # what it would answer belongs to nobody
             raise
