@@ -1,11 +1,11 @@
 """Which trials did best: the one, or with several objectives the front."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
 
-from search.pareto import non_dominated
 from service.db.rows import Row, fetch_all, fetch_one
 from service.schemas.base import NON_FINITE
 from service.schemas.trials import Best, Pareto
@@ -55,9 +55,33 @@ async def candidates(connection: AsyncConnection[Any], study_id: int) -> list[Ro
 
 async def front_ids(found: list[Row]) -> list[int]:
     """The private ids of those that no other beats; computed beside the event loop."""
-    losses = [row["losses"] for row in found]
-    places = await asyncio.to_thread(non_dominated, losses)
+    places = await asyncio.to_thread(front_places, [row["losses"] for row in found])
     return [found[place]["id"] for place in places[:MOST]]
+
+
+def front_places(losses: Sequence[Sequence[float]]) -> list[int]:
+    """The places, in order, of the losses that no other dominates.
+
+    The same as search.pareto.non_dominated, in numpy: where 10,000 trials are all on the front,
+    plain Python would hold up every other request for half a minute.
+    """
+    import numpy as np
+
+    if not losses:
+        return []
+    X = np.asarray(losses)
+    order = np.lexsort(X.T[::-1])  # nothing is dominated by what comes after it
+    columns = np.ascontiguousarray(X[order].T)
+    place = 0
+    while place < len(order):
+        after = columns[:, place + 1 :]
+        point = columns[:, place, None]
+        kept = (after < point).any(axis=0) | (after == point).all(axis=0)
+        if not kept.all():
+            kept = np.concatenate([np.ones(place + 1, dtype=bool), kept])
+            order, columns = order[kept], np.ascontiguousarray(columns[:, kept])
+        place += 1
+    return sorted(int(found) for found in order)
 
 
 async def pareto(connection: AsyncConnection[Any], ids: list[int]) -> Pareto:

@@ -5,11 +5,15 @@ import csv
 import io
 import json
 import math
+import random
 from typing import Any
 
 import psycopg
 import pytest
 from httpx import AsyncClient
+
+from search.pareto import non_dominated
+from service.views.front import front_places
 
 
 async def test_the_best_is_the_lowest_or_the_highest(
@@ -44,6 +48,17 @@ async def test_the_front_is_what_nothing_beats(
     front = (await app_client.get("/v1/studies/digits/pareto")).json()["items"]
     assert [item["number"] for item in front] == [0, 1, 3, 4, 6]
     assert (await app_client.get("/v1/studies/digits/best")).json() == {"trial": None}
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 5])
+def test_the_fast_front_is_the_plain_one(objectives: int) -> None:
+    draw = random.Random(objectives)
+    for size in (0, 1, 2, 50, 300):
+        # Few distinct values, so that there are ties and duplicates.
+        losses = [[float(draw.randrange(6)) for _ in range(objectives)] for _ in range(size)]
+        assert front_places(losses) == non_dominated(losses)
+    line = [[float(n)] * (objectives - 1) + [-float(n)] for n in range(500)]
+    assert front_places(line) == non_dominated(line)
 
 
 async def test_curves_keep_spikes_and_stay_small(
