@@ -183,6 +183,26 @@ async def test_a_patch_changes_what_it_names(app_client: AsyncClient, make: Any)
     assert answer.headers["ETag"] == '"2"'
 
 
+async def test_a_study_is_handed_to_the_fleet_and_taken_back(
+    app_client: AsyncClient, make: Any
+) -> None:
+    await make(budget={"trials": 9})
+    run = {"kind": "program", "path": "train.py:main"}
+    for managed in ({"run": run, "parallel": 2, "resources": {"gpu": 0.5}}, None):
+        answer = await app_client.patch(
+            "/v1/studies/digits", json={"managed": managed}, headers={"If-Match": "*"}
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["budget"]["trials"] == 9
+        listed = (await app_client.get("/v1/studies", params={"managed": True})).json()["items"]
+        assert [item["managed"]["parallel"] for item in listed] == ([2] if managed else [])
+    await app_client.patch(
+        "/v1/studies/digits", json={"budget": {"hours": 2}}, headers={"If-Match": "*"}
+    )
+    budget = (await app_client.get("/v1/studies/digits")).json()["budget"]
+    assert budget == {"trials": None, "hours": 2.0, "target": None}  # a budget is given as a whole
+
+
 async def test_a_patch_says_what_it_has_read(app_client: AsyncClient, make: Any) -> None:
     await make()
     await make("other")
