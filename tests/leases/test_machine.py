@@ -67,10 +67,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=leases, worker=WORKERS, lost_answer=st.booleans())
     def ask(self, worker: str, lost_answer: bool) -> Any:
-        name = self.take(worker)
-        if name is None:
-            return multiple()
-        if lost_answer:
+        name = self.ask_for_one(worker)
+        if lost_answer and isinstance(name, int):
             self.ask_again(name)
         return name
 
@@ -165,6 +163,18 @@ class Machine(RuleBasedStateMachine):
         trial.expire()
         assert self.do(self.world.expire(run)) == trial.state
         self.do(self.world.now(run))
+
+    @rule(target=leases, name=leases, worker=WORKERS, released=st.booleans())
+    def lose_and_take(self, name: int, worker: str, released: bool) -> Any:
+        if released:
+            self.release(name)
+        else:
+            self.expire(name)
+        return self.ask_for_one(worker)
+
+    def ask_for_one(self, worker: str) -> Any:
+        taken = self.take(worker)
+        return multiple() if taken is None else taken
 
     @rule(name=leases, request=st.sampled_from(["stop", "release"]))
     def ask_for_it(self, name: int, request: str) -> None:
