@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.up.clock import wait_until
-from tests.platform.running import RunningUp, processes_in
+from tests.platform.running import RunningUp, kill_all_in, processes_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,8 +42,7 @@ def demo(folder):
     for process in begun:
         process.kill()
         process.wait()
-    for process in processes_in(folder):
-        process.kill()
+    kill_all_in(folder)
 
 
 def test_it_runs_to_its_end_and_the_next_one_finds_the_first(demo, folder):

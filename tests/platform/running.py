@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -98,14 +98,26 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def processes_in(folder: Path) -> list[psutil.Process]:
-    """Processes that were started for this folder: it stands in their command or environment."""
-    return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
+def processes_in(folder: Path, *, but: str | None = None) -> list[psutil.Process]:
+    """Processes that were started for this folder: it stands in their command or environment.
+
+    Those whose name begins with `but` are left out.
+    """
+    return [process for process in psutil.process_iter() if _belongs(process, str(folder), but)]
 
 
-def _belongs(process: psutil.Process, folder: str) -> bool:
+def kill_all_in(folder: Path) -> None:
+    """End what is left of a test."""
+    for process in processes_in(folder):
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _belongs(process: psutil.Process, folder: str, but: str | None) -> bool:
     try:
         if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if but is not None and process.name().startswith(but):
             return False
         words = [*process.cmdline(), *process.environ().values(), process.cwd()]
     except psutil.Error:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -66,23 +67,24 @@ def test_what_was_committed_outlives_a_kill_of_the_server(server):
     assert ask(server, "select n from kept") == 7
 
 
-def test_a_lock_that_names_a_stranger_does_not_keep_it_from_starting(server):
+@pytest.fixture
+def stranger(server):
+    """A process of the server's account that has nothing to do with it."""
+    with subprocess.Popen(
+        ["sleep", "600"], user=server.account.uid, group=server.account.gid
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_a_lock_that_names_a_stranger_does_not_keep_it_from_starting(server, stranger):
     server.stop(10)
+    lock = f"{stranger.pid}\n{server.data}\n1\n5432\n{server.sockets}\n\n1 1\nready\n"
+    server.account.write(server.data / "postmaster.pid", lock)
     assert not server.alive()
-    lines = [
-        str(os.getpid()),
-        str(server.data),
-        "1",
-        "5432",
-        str(server.sockets),
-        "",
-        "1 1",
-        "ready",
-    ]
-    server.account.write(server.data / "postmaster.pid", "\n".join(lines) + "\n")
-    assert not server.alive()
-    server.start()
+    server.start(within=20)
     assert ask(server, "select 1") == 1
+    assert stranger.poll() is None
 
 
 def test_stopping_leaves_no_process(server):

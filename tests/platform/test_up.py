@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from service.up.clock import wait_until
-from tests.platform.running import RunningUp, processes_in
+from tests.platform.running import RunningUp, kill_all_in, processes_in
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def start(folder):
     yield begin
     for up in begun:
         up.kill()
-    for process in processes_in(folder):
-        process.kill()
+    kill_all_in(folder)
 
 
 def part(up, command):
@@ -72,8 +71,7 @@ def test_a_killed_up_leaves_postgres_only_and_the_next_one_takes_it_over(start, 
     postmaster = int((folder / "home/pg/postmaster.pid").read_text().split()[0])
     up.process.kill()
     up.wait()
-    ours = [p for p in processes_in(folder) if not p.name().startswith("postgres")]
-    assert wait_until(lambda: not any(p.is_running() for p in ours), 20)
+    assert wait_until(lambda: processes_in(folder, but="postgres") == [], 20)
     assert psutil.pid_exists(postmaster)
     again = start().ready()
     assert int((folder / "home/pg/postmaster.pid").read_text().split()[0]) == postmaster
