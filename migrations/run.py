@@ -14,6 +14,8 @@ from service.db.engine import sqlalchemy_url
 # A migration that cannot get its lock fails after 5 s instead of queueing every query behind it.
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "60s"
+# Nor does it wait for ever for another one that hangs.
+TURN_TIMEOUT = "60s"
 MIGRATION_LOCK = 0x7472696D  # "trim": one migration at a time, whoever starts it
 
 
@@ -53,6 +55,7 @@ def _migrate(database_url: str, act: Callable[[Config], None]) -> None:
     engine = create_engine(sqlalchemy_url(database_url))
     try:
         with engine.begin() as connection:
+            connection.execute(text(f"set local lock_timeout = '{TURN_TIMEOUT}'"))
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.execute(text(f"set local lock_timeout = '{LOCK_TIMEOUT}'"))
             connection.execute(text(f"set local statement_timeout = '{STATEMENT_TIMEOUT}'"))
