@@ -86,9 +86,13 @@ class ByHand:
         """Whether a part was started and not killed."""
         return name in self._running
 
+    def process(self, name: str) -> psutil.Process:
+        """A part that runs."""
+        return psutil.Process(self._running[name].pid)
+
     def connections(self, name: str) -> int:
         """How many connections of clients a replica holds."""
-        process = psutil.Process(self._running[name].pid)
+        process = self.process(name)
         port = self._listener.getsockname()[1]
         held = process.net_connections("tcp")
         return sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in held)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import trimtab as tt
 
+from tests.kill import processes
 from tests.kill.notes import Note, read_notes
 from tests.kill.program.train import STEPS
 from tests.kill.waiting import await_found
@@ -100,6 +102,12 @@ class Study:
             if STEPS // 4 < latest[name].step < STEPS * 3 // 4 and latest[name].kind != "began":
                 return latest[name]
         return None
+
+
+def agent_of(fleet: psutil.Process, note: Note) -> psutil.Process:
+    """The agent in whose hands the trial of a note is."""
+    parents = psutil.Process(note.pid).parents()
+    return next(agent for agent in processes.agents(fleet) if agent in parents)
 
 
 def hand_over(client: tt.Client, name: str, *, trials: int | None, **options: Any) -> str:
