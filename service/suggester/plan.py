@@ -1,9 +1,11 @@
 """How many suggestions to make, and when: arithmetic on how a study stands.
 
-The buffer holds max(1, running) suggestions, and more where asks come faster than fits: as many as
-are asked for, at the rate of the last seconds, while the next fit runs and until somebody looks
-again.  So a fit never stands between a free worker and its next config; the price is that configs
-were proposed some results ago, which `origin.seen` says and the refresh below bounds.
+The buffer holds max(1, running) suggestions, at least 8 where a model makes them, and more where
+asks come faster than fits: as many as are asked for while the next fit runs and until somebody
+looks again.  How fast they come is what was seen of late or, if that is more, what the workers
+would do if none had to wait: a study whose asks wait for fits looks slow, and would stay so.  So a
+fit never stands between a free worker and its next config; the price is that configs were proposed
+some results ago, which `origin.seen` says and the refresh below bounds.
 """
 
 from collections import deque
@@ -16,6 +18,10 @@ LOOK_SECONDS = 0.5  # the longest time between two looks at a study that is bein
 MARGIN = 1.5  # asks do not come evenly
 WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
+# Once a model is fitted another point costs little (0.02 s of processor time beside 0.3 to 0.7 for
+# the fit), so that a few are kept at hand even where nobody is known to want them soon.  The best
+# comes first, and a refresh replaces the rest.
+MODEL_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +63,13 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
     if standing.busy or standing.exhausted:
         return None
     fit_seconds = 0.0 if instant else standing.fit_seconds
+    rate = max(rate, standing.appetite)
     soon = ceil(rate * fit_seconds)
-    wanted = standing.demands + max(
-        1, standing.running, ceil(MARGIN * rate * (LOOK_SECONDS + fit_seconds))
-    )
+    least = 1 if instant else MODEL_AHEAD
+    ahead = max(least, standing.running, ceil(MARGIN * rate * (LOOK_SECONDS + fit_seconds)))
+    if standing.trial_seconds is None and not instant:
+        ahead += standing.demands  # how soon they are back, nobody knows yet
+    wanted = standing.demands + ahead
     if standing.left is not None:
         wanted = min(wanted, standing.left)
     refresh = learns and _stale(standing) and (standing.since_fit or 0.0) >= standing.fit_seconds

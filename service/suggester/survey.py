@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+SHORTEST_TRIAL = 0.05  # seconds; below this the calls themselves take the time
 MOST_STUDIES = 1_000  # in one survey; those that waited for suggestions first
 
 SURVEY = """
@@ -16,13 +17,18 @@ select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.im
        d.demands, coalesce(d.waited, 0) as waited,
        coalesce(b.state = 'running' and b.expires_at > clock_timestamp(), false) as busy,
        b.exhausted is not null as exhausted, coalesce(b.seconds, 0) as fit_seconds,
-       extract(epoch from clock_timestamp() - b.finished_at)::float8 as since_fit
+       extract(epoch from clock_timestamp() - b.finished_at)::float8 as since_fit,
+       r.trial_seconds
   from study s
   join study_counter k on k.study_id = s.id
   cross join lateral (
     select count(*) as demands,
            extract(epoch from clock_timestamp() - min(d.created_at))::float8 as waited
       from demand d where d.study_id = s.id and d.expires_at > clock_timestamp()) d
+  cross join lateral (
+    select avg(extract(epoch from t.finished_at - t.started_at))::float8 as trial_seconds
+      from (select finished_at, started_at from trial t
+             where t.study_id = s.id order by t.changed_version desc limit 20) t) r
   left join lateral (
     select * from batch b where b.study_id = s.id order by b.number desc limit 1) b on true
  where s.state = 'active'
@@ -50,6 +56,14 @@ class Standing:
     exhausted: bool  # the latest batch found the space at its end
     fit_seconds: float  # what the latest batch took
     since_fit: float | None  # seconds since it ended
+    trial_seconds: float | None  # how long the latest trials ran; None while none has ended
+
+    @property
+    def appetite(self) -> float:
+        """Trials per second that its workers would run if none of them had to wait."""
+        if self.trial_seconds is None:
+            return 0.0
+        return (self.running + self.demands) / max(SHORTEST_TRIAL, self.trial_seconds)
 
 
 async def survey(connection: AsyncConnection[Any]) -> list[Standing]:

@@ -15,7 +15,7 @@ from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.space import SearchSpace
 from service.suggester.models import model_from
-from service.suggester.plan import LARGEST_BATCH, Pace, plan
+from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
 from service.suggester.process import choose
 from service.suggester.survey import Standing
 
@@ -27,8 +27,9 @@ TWO = Problem(space=SPACE, objectives=[Objective(metric="loss"), Objective(metri
 def standing(**changes: object) -> Standing:
     values: dict[str, object] = {
         "study_id": 1, "spec_version": 1, "left": None, "next_number": 20, "running": 4,
-        "finished": 16, "version": 1, "buffered": 4, "seen": 16, "demands": 0, "waited": 0.0,
+        "finished": 16, "version": 1, "buffered": 8, "seen": 16, "demands": 0, "waited": 0.0,
         "busy": False, "exhausted": False, "fit_seconds": 2.0, "since_fit": 10.0,
+        "trial_seconds": 3600.0,
     }  # fmt: skip
     return Standing(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -43,23 +44,40 @@ def test_a_full_and_fresh_buffer_is_left_alone() -> None:
 
 
 def test_the_buffer_holds_one_for_each_running_trial_and_one_at_least() -> None:
-    assert count(standing(buffered=0, seen=None)) == 4
-    assert count(standing(buffered=0, seen=None, running=0)) == 1
+    for running, least in ((12, 12), (0, MODEL_AHEAD)):
+        assert count(standing(buffered=0, seen=None, running=running)) == least
+    for running, least in ((12, 12), (0, 1)):
+        assert count(standing(buffered=0, seen=None, running=running), instant=True) == least
 
 
 def test_whoever_waits_is_counted_on_top() -> None:
-    assert count(standing(buffered=0, seen=None, running=0, demands=64)) == 65
+    waiting = standing(buffered=0, seen=None, running=0, demands=64)
+    assert count(waiting, instant=True) == 65
+    assert count(waiting) == 64 + MODEL_AHEAD
 
 
 def test_a_buffer_that_is_half_empty_is_filled_up() -> None:
-    assert count(standing(buffered=3)) == 0
-    assert count(standing(buffered=2)) == 2
+    assert count(standing(buffered=5)) == 0
+    assert count(standing(buffered=4)) == 4
 
 
 def test_where_asks_come_fast_the_buffer_lasts_while_a_fit_runs() -> None:
     wanted = count(standing(buffered=0, seen=None), rate=8.0)
     assert wanted >= 8 * 2.0
     assert count(standing(buffered=0, seen=None, fit_seconds=0.0), rate=8.0) < wanted
+
+
+def test_workers_that_wait_for_fits_count_as_fast_as_their_trials_are() -> None:
+    # Four trials of half a second each: eight a second, though two a second were seen.
+    hungry = standing(buffered=0, seen=None, running=0, demands=4, trial_seconds=0.5)
+    assert count(hungry, rate=2.0) >= 4 + 8 * 2.0
+    assert count(hungry, rate=2.0, instant=True) < count(hungry, rate=2.0)
+
+
+def test_the_first_fit_makes_a_few_more_while_nobody_knows_how_long_trials_run() -> None:
+    first = standing(buffered=0, seen=None, running=0, demands=4, trial_seconds=None)
+    assert count(first) > 2 * 4
+    assert count(first, instant=True) == 5
 
 
 def test_the_budget_bounds_everything() -> None:
@@ -154,5 +172,5 @@ def test_a_batch_does_not_cross_into_the_models_trials() -> None:
     rest = standing(next_number=6, buffered=4, seen=2, finished=2, demands=64)
     found, model = choose(rest, 0.0, 10)
     assert found is not None
-    assert (found.count, model) == (64, True)
-    assert choose(standing(next_number=6, buffered=4), 0.0, 10) == (None, True)
+    assert (found.count, model) == (64 + MODEL_AHEAD - 4, True)
+    assert choose(standing(next_number=6, buffered=6), 0.0, 10) == (None, True)
