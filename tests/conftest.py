@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import warnings
@@ -200,3 +201,7 @@ def serve() -> Callable[[Settings], AbstractContextManager[Server]]:
 
 # One numeric thread: the suite shares two cores with Postgres and Ray.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so would every process
+# that a test starts and means to interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
