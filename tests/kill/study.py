@@ -16,6 +16,7 @@ from tests.kill.waiting import await_found
 LEASE_SECONDS = 3.0
 PARALLEL = 2
 PROGRAM = "train.py:main"
+HALF_WAY = range(STEPS // 3 + 1, STEPS * 2 // 3)
 
 STANDING = """
 select s.state, count(t.*) filter (where t.finished_at is not null),
@@ -82,6 +83,16 @@ class Study:
 
         return await_found(enough, seconds=seconds, what=f"{number} finished trials")
 
+    def await_note(self, trial: str, attempt: int, kind: str, *, seconds: float = 60) -> Note:
+        """Wait until an attempt at a trial has noted something of this kind."""
+
+        def noted() -> Note | None:
+            notes = read_notes(self.notes_file)
+            found = (n for n in notes if (n.trial, n.attempt, n.kind) == (trial, attempt, kind))
+            return next(found, None)
+
+        return await_found(noted, seconds=seconds, what=f"{kind} in attempt {attempt}")
+
     def await_end(self, *, seconds: float = 120) -> None:
         """Wait until the study has ended by itself."""
 
@@ -98,10 +109,9 @@ class Study:
             return None
         assert standing.state == "active", "the study ended before anything was killed"
         latest = {f"{n.trial}/{n.attempt}": n for n in read_notes(self.notes_file)}
-        for name in standing.running & latest.keys():
-            if STEPS // 4 < latest[name].step < STEPS * 3 // 4 and latest[name].kind != "began":
-                return latest[name]
-        return None
+        half_way = (latest[name] for name in standing.running & latest.keys())
+        # Not right after a checkpoint: what was acknowledged since then is to be looked for.
+        return next((n for n in half_way if n.kind == "acknowledged" and n.step in HALF_WAY), None)
 
 
 def agent_of(fleet: psutil.Process, note: Note) -> psutil.Process:

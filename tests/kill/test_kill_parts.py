@@ -49,10 +49,11 @@ def test_an_agent_that_is_stopped_past_its_lease_and_woken(up: Up, study: Study)
     refused = refusals(up)
     for process in frozen:
         process.suspend()
-    assert await_next(study, note) == note.attempt + 1
-    for process in frozen:
+    study.await_note(note.trial, note.attempt + 1, "acknowledged")
+    for process in frozen:  # in the middle of the attempt that took their place
         process.resume()
     await_found(lambda: refusals(up) > refused, seconds=20, what="a refusal of the woken")
+    assert await_next(study, note) == note.attempt + 1
     check_always(study, storage=up.home.checkpoints)
 
 
@@ -113,7 +114,7 @@ def test_a_killed_postgres(up: Up) -> None:
 
 
 def test_trimtab_up_itself_is_killed_and_then_everything_at_once(up: Up) -> None:
-    study = begun(up, "up", trials=12)
+    study = begun(up, "up", trials=10)
     middle(study)
     parts = [up.part("serve"), up.part("suggest"), up.fleet()]
     others = processes.offspring(up.fleet())
@@ -130,7 +131,7 @@ def test_trimtab_up_itself_is_killed_and_then_everything_at_once(up: Up) -> None
     processes.kill(*processes.started_in(up.folder))  # as when the power fails
     up.start()
     study.await_end()
-    check_ended(study, trials=12, storage=up.home.checkpoints)
+    check_ended(study, trials=10, storage=up.home.checkpoints)
     check_log(up.api_log)
     up.fleet()
     await_found(lambda: not any(map(processes.alive, others)), seconds=60, what="the old Ray's end")

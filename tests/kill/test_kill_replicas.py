@@ -8,7 +8,7 @@ from tests.kill.checks import check_always, check_ended, check_log
 from tests.kill.study import LEASE_SECONDS, Study, agent_of, hand_over
 from tests.kill.waiting import await_found
 
-TRIALS = 12
+TRIALS = 11
 REPLICAS = ("api-1", "api-2")
 # The second beat since the service is back: a look at the leases lies between the two.
 LOOKED = "select up_since > {} and last_ok > up_since + interval '0.5 s' from liveness"
