@@ -117,14 +117,16 @@ class Bench:
             optuna_side.fill(url, optuna_side.make_study(url, name), trials)
             self.pg.settle("optuna")
             return name
-        study = trimtab_side.make_study(self.service, name, waited=arm == "waited")
-        trimtab_side.fill(self.service, study, trials)
+        waited, url = arm == "waited", self.pg.url("trimtab")
+        study = trimtab_side.make_study(self.service, name, waited=waited)
+        trimtab_side.fill(self.service, url, study, trials, waited=waited)
         self.pg.settle("trimtab")
         return study
 
     def _address(self, side: str, study: str) -> dict[str, str]:
         if side == "optuna":
-            return {"database_url": self.pg.url("optuna"), "study": study}
+            kept = "yes" if study in self.kept.values() else ""
+            return {"database_url": self.pg.url("optuna"), "study": study, "kept": kept}
         return {"url": self.service.url, "key": self.service.key, "study": study}
 
     def _cpu(self) -> dict[str, float]:
@@ -177,15 +179,16 @@ def main() -> None:
             "rounds": options.rounds,
             "reports_per_trial": STEPS,
             "seed": SEED,
-            "order": "rounds of windows; sides and arms change places every round",
+            "order": "every round holds all cells; sides and arms change places every round",
             "rate": "sum over clients of trials / seconds; the trial in hand is finished",
             "optuna": "RDBStorage, default pool, RandomSampler; MedianPruner and should_prune when "
             "waited, NopPruner without when buffered; filled by COPY, checked against add_trials",
             "trimtab": "SDK over HTTP, one API process, one suggester at nice 10, searcher random; "
-            "scheduler median at every step when waited, full when buffered; filled by import",
+            "scheduler median at every step when waited, full when buffered; filled by import, "
+            "with the standings that reports would have left",
             "seconds": round(elapsed(), 1),
         },
-        **_conclusions(windows, options.sizes),
+        **_conclusions(windows, options.sizes, options.arms),
         "windows": [asdict(window) for window in windows],
     }
     written = save("service", result, options.out)
@@ -204,11 +207,14 @@ def _start(stack: ExitStack, options: argparse.Namespace) -> Bench:
 
 
 def _cells(options: argparse.Namespace) -> Iterator[tuple[int, str, str, int]]:
-    """Windows in the order in which they run; a side that was first is last in the next round."""
-    for size in options.sizes:
-        for round_ in range(options.rounds):
-            turn = 1 if round_ % 2 == 0 else -1
-            for arm in ARMS[::turn]:
+    """Windows in the order in which they run; what was first is last in the next round.
+
+    Sizes take turns too: they are compared with each other, and the machine's other work changes.
+    """
+    for round_ in range(options.rounds):
+        turn = 1 if round_ % 2 == 0 else -1
+        for size in options.sizes:
+            for arm in options.arms[::turn]:
                 for side in SIDES[::turn]:
                     yield size, arm, side, round_
 
@@ -223,11 +229,11 @@ def _announced(window: Window) -> Window:
     return window
 
 
-def _conclusions(windows: list[Window], sizes: list[int]) -> dict[str, Any]:
+def _conclusions(windows: list[Window], sizes: list[int], arms: list[str]) -> dict[str, Any]:
     """Medians, ratios, and how our rate changes with the size of the study."""
     cells, ratios, flat = [], [], []
     for size in sizes:
-        for arm in ARMS:
+        for arm in arms:
             rates = {side: _rates(windows, size, arm, side) for side in SIDES}
             cells += [
                 {"size": size, "arm": arm, "side": side, "trials_per_second": summary(found)}
@@ -245,13 +251,14 @@ def _conclusions(windows: list[Window], sizes: list[int]) -> dict[str, Any]:
                     "aim": AIMS[arm],
                 }
             )
-    for arm in ARMS:
-        ends = [median(_rates(windows, size, arm, "trimtab")) for size in (sizes[0], sizes[-1])]
+    for arm in arms:
+        small, large = (_rates(windows, size, arm, "trimtab") for size in (sizes[0], sizes[-1]))
         flat.append(
             {
                 "arm": arm,
                 "sizes": [sizes[0], sizes[-1]],
-                "ratio": round(ends[1] / ends[0], 3),
+                "ratio_of_medians": round(median(large) / median(small), 3),
+                "ratio_by_round": summary([b / a for a, b in zip(small, large, strict=True)]),
                 "aim": FLAT_AIM,
             }
         )
@@ -281,8 +288,10 @@ def _report(result: dict[str, Any]) -> str:
     for found in result["trimtab_large_against_small"]:
         small, large = found["sizes"]
         lines.append(
-            f"trimtab, {found['arm']}: at {large:,} finished trials {found['ratio']:.2f} of its "
-            f"rate at {small:,} (aim: at least {found['aim']})"
+            f"trimtab, {found['arm']}: at {large:,} finished trials "
+            f"{found['ratio_of_medians']:.2f} of its rate at {small:,} (by round "
+            f"{found['ratio_by_round']['low']:.2f} to {found['ratio_by_round']['high']:.2f}; "
+            f"aim: at least {found['aim']})"
         )
     return "\n".join(lines)
 
@@ -292,6 +301,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sizes", type=int, nargs="+", help="finished trials in the study")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--rounds", type=int, help="windows of every cell (3)")
     parser.add_argument("--seconds", type=float, help="length of a window (8)")
     parser.add_argument("--clients", type=int, default=8, help="client processes of a side (8)")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import optuna
@@ -141,37 +141,41 @@ class OptunaRunner:
         """Nothing to do: the process keeps the storage for the study's next window."""
 
 
-class _Last:
-    """The storage of the study that this process worked on last.
+@dataclass
+class _Storages:
+    """The storages that this process has open.
 
-    It caches what it has read, so the next window of the same study finds it warm, as it would be
-    in a worker that lives on.
+    A storage caches what it has read, so the next window of a study that is kept finds it warm, as
+    it would be in a worker that lives on.
     """
 
-    def __init__(self) -> None:
-        self.study = ""
-        self.storage: optuna.storages.RDBStorage | None = None
-        self.cached: optuna.storages.BaseStorage | None = None
+    kept: dict[str, optuna.storages.BaseStorage] = field(default_factory=dict)
+    last: optuna.storages.RDBStorage | None = None
 
-    def open(self, url: str, study: str) -> optuna.storages.BaseStorage:
+    def open(self, url: str, study: str, *, keep: bool) -> optuna.storages.BaseStorage:
         """The storage, with Optuna's cache before it."""
-        if study != self.study or self.cached is None:
-            if self.storage is not None:
-                self.storage.engine.dispose()
-            self.storage = optuna.storages.RDBStorage(sqlalchemy_url(url))
-            self.cached = optuna.storages.get_storage(self.storage)
-            self.study = study
-        return self.cached
+        if study in self.kept:
+            return self.kept[study]
+        storage = optuna.storages.RDBStorage(sqlalchemy_url(url))
+        cached = optuna.storages.get_storage(storage)
+        if keep:
+            self.kept[study] = cached
+            return cached
+        if self.last is not None:
+            self.last.engine.dispose()
+        self.last = storage
+        return cached
 
 
-_LAST = _Last()
+_STORAGES = _Storages()
 
 
 def open_study(job: Job) -> Runner:
     """Open the study in a client process, asking or not asking whether to prune."""
+    name, url = job.address["study"], job.address["database_url"]
     study = optuna.load_study(
-        study_name=job.address["study"],
-        storage=_LAST.open(job.address["database_url"], job.address["study"]),
+        study_name=name,
+        storage=_STORAGES.open(url, name, keep=bool(job.address["kept"])),
         sampler=optuna.samplers.RandomSampler(),
         pruner=optuna.pruners.MedianPruner() if job.waited else optuna.pruners.NopPruner(),
     )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psycopg
 import trimtab as tt
 from trimtab.space import Parameter
 
@@ -15,6 +16,14 @@ IMPORT_BATCH = 1_000
 # What Optuna's MedianPruner does by default: judge at every step, once five trials have been there.
 WAITED = {"kind": "median", "warmup_steps": 0, "interval": 1, "min_trials": 5}
 BUFFERED = {"kind": "full"}
+# What reports at every step leave behind; an import leaves none, and the median rule would find
+# nobody to compare with where Optuna's finds everybody.
+STAND = """
+insert into standing (study_id, bracket, step, number, attempt, loss)
+select t.study_id, 0, m.step, t.number, 1, m.value
+  from trial t join study s on s.id = t.study_id join metric m on m.trial_id = t.id
+ where s.public_id = %s
+"""
 
 
 def make_study(service: Service, name: str, *, waited: bool) -> str:
@@ -31,12 +40,20 @@ def make_study(service: Service, name: str, *, waited: bool) -> str:
         return study.id
 
 
-def fill(service: Service, study: str, trials: Sequence[FilledTrial]) -> None:
-    """Import finished trials with all their measurements, a thousand at a time."""
+def fill(
+    service: Service, database_url: str, study: str, trials: Sequence[FilledTrial], *, waited: bool
+) -> None:
+    """Import finished trials with all their measurements, a thousand at a time.
+
+    If `waited`, they also get the standings that they would have, had they been run here.
+    """
     with tt.Client(url=service.url, key=service.key) as client:
         for start in range(0, len(trials), IMPORT_BATCH):
             batch = trials[start : start + IMPORT_BATCH]
             client.study(study).import_trials([_imported(trial) for trial in batch])
+    if waited:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(STAND, (study,))
 
 
 @dataclass(frozen=True)
