@@ -74,6 +74,7 @@ class ByHand:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                preexec_fn=processes.ending_with_us(signal.SIGKILL),
             )
 
     def kill(self, name: str) -> None:
@@ -128,6 +129,7 @@ class ByHand:
                 stderr=subprocess.STDOUT,
                 pass_fds=(self._listener.fileno(),),
                 start_new_session=True,
+                preexec_fn=processes.ending_with_us(signal.SIGTERM),
             )
 
     def _environment(self) -> dict[str, str]:

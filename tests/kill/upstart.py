@@ -66,6 +66,7 @@ class Up:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=processes.ending_with_us(signal.SIGINT),
             )
         await_found(lambda: self._ready(known), seconds=START_SECONDS, what="`trimtab up`")
 
