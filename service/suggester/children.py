@@ -17,6 +17,7 @@ from service.suggester.task import LENGTH, Answer, Fit, WarmUp, read_answer
 
 REMEMBERED_STUDIES = 100  # in a child
 LOADING_SECONDS = 120.0  # for torch and all, on a busy machine with a cold disk
+LINGER_SECONDS = 2.0  # between the end of its pipes and that of the process
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -92,11 +93,21 @@ class Child:
             await self.kill()
             raise TookTooLong(f"took more than {seconds:g} s") from None
         except (OSError, asyncio.IncompleteReadError):
-            await self.kill()
+            await self._gone()
             raise ChildDied(f"died with exit code {self.process.returncode}") from None
         except asyncio.CancelledError:
             await self.kill()  # what it would answer belongs to nobody
             raise
+
+    async def _gone(self) -> None:
+        """Wait for a process that has closed its pipes; one that lingers is killed.
+
+        A kill at once could take the exit code away from asyncio, which then reports 255.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self.process.wait()
+        await self.kill()
 
     async def _exchange(self, body: bytes) -> Answer:
         source, sink = self.process.stdout, self.process.stdin
