@@ -99,6 +99,8 @@ async def test_a_worker_that_was_replaced_changes_nothing(world: World) -> None:
     assert again is not None
     for _ in range(2):
         with pytest.raises(LeaseLost):
+            await run.report(5, loss=1.0)
+        with pytest.raises(LeaseLost):
             await run.report(5, loss=1.0, surprise=2.0)
         with pytest.raises(LeaseLost):
             await run.beat()
