@@ -1,5 +1,6 @@
 """Computing one batch: by the study's searcher, and by Sobol where that fails or takes too long."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +18,29 @@ FALLBACK_SECONDS = 60.0  # Sobol takes milliseconds; its process may have to sta
 EXHAUSTED = "search space exhausted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lanes:
     """Where batches are computed."""
 
     quick: Lane
     models: Lane
+    loading: asyncio.Task[None] | None = None
+
+    def load_models(self) -> None:
+        """Have one process load what fits need, before the first of them; a repeat does nothing."""
+        if self.loading is None:
+            self.loading = asyncio.create_task(self.models.warm_up(model=True))
+
+    async def loaded(self) -> None:
+        """Wait for that process: a second one would load the same beside it, and both be late."""
+        if self.loading is not None:
+            await asyncio.shield(self.loading)
 
     async def close(self) -> None:
         """End all processes."""
+        if self.loading is not None:
+            self.loading.cancel()
+            await asyncio.gather(self.loading, return_exceptions=True)
         await self.quick.close()
         await self.models.close()
 
@@ -54,6 +69,8 @@ class Computing:
         Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
         """
         lane = self._lanes.models if order.model else self._lanes.quick
+        if order.model:
+            await self._lanes.loaded()
         async with lane.child(order.lease.study_id) as child:
             fit, before, superseded = await self._fit(order, child)
             begun = time.monotonic()

@@ -46,7 +46,6 @@ class Suggester:
         self._versions: dict[int, tuple[int, float]] = {}  # and when it was first seen
         self._specs: dict[tuple[int, int], Spec] = {}
         self._rest: dict[int, float] = {}
-        self._warming: asyncio.Task[None] | None = None
 
     def wake(self, _payload: str | None = None) -> None:
         """Somebody waits: look around now."""
@@ -68,7 +67,7 @@ class Suggester:
                         await self._woken.wait()
                         await asyncio.sleep(GATHER_SECONDS)
         finally:
-            tasks = [quick, *self._serving_now.values(), *filter(None, [self._warming])]
+            tasks = [quick, *self._serving_now.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -90,7 +89,7 @@ class Suggester:
     def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
         since = model_from(spec.searcher, spec.problem)
         if since is not None:
-            self._warm_up()
+            self._lanes.load_models()
         chosen, model = choose(standing, rate, since)
         if chosen is not None:
             task = asyncio.create_task(self._serve(standing.study_id, spec, chosen, model=model))
@@ -102,9 +101,9 @@ class Suggester:
                 self._rest[study_id] = time.monotonic() + REST_SECONDS
         except LookupError:
             pass  # deleted meanwhile
-        except (psycopg.Error, PoolTimeout) as error:
-            log.warning("batch failed", study=study_id, error=where(error))
-            self._rest[study_id] = time.monotonic() + IDLE_LOOK_SECONDS
+        except Exception as error:  # the other studies go on; this one is tried again
+            log.error("batch failed", study=study_id, error=where(error))
+            self._rest[study_id] = time.monotonic() + REST_SECONDS
         finally:
             del self._serving_now[study_id]
             self.wake()
@@ -131,11 +130,6 @@ class Suggester:
         if key not in self._specs:
             self._specs[key] = await load_spec(connection, *key)
         return self._specs[key]
-
-    def _warm_up(self) -> None:
-        """Load torch before the first fit needs it; what fails here is told by that fit."""
-        if self._warming is None:
-            self._warming = asyncio.create_task(self._lanes.models.warm_up(model=True))
 
 
 def choose(standing: Standing, rate: float, since: int | None) -> tuple[Plan | None, bool]:
