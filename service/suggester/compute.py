@@ -99,7 +99,10 @@ class Computing:
         async with self._pool.connection() as connection:
             since = child.versions.get(study_id)
             version, changed = await read_changed(
-                connection, study_id, -1 if since is None else since
+                connection,
+                study_id,
+                -1 if since is None else since,
+                curves=order.spec.problem.objectives[0].metric if order.model else None,
             )
             before = await read_before(connection, study_id)
         kept = plan.soon_taken if plan.refresh else len(before.buffer)

@@ -1,27 +1,38 @@
 """Reading a study's trials: once, and then only what has changed.
 
-What is kept is a cache: losing it costs a longer query.  Measurements are left out: no searcher
-reads them (a trial's values say what it came to), and there may be millions.
+What is kept is a cache: losing it costs a longer query.  Of the measurements, a model gets the
+curves of the first objective, which tell what a trial that was stopped would still have gained;
+curves of more than MOST_STEPS points are left out, since there may be millions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import AsyncConnection
 
-from search.trial import Trial, TrialState
+from search.trial import Measurement, Trial, TrialState
 from service.schemas.base import NON_FINITE
 
 # One statement, one snapshot: versions grow under the lock of study_counter, so that whatever was
 # committed up to this version is here.
 CHANGED = """
-select k.version, t.number, t.config, t.state, t.values, t.origin, p.number, t.attempt
+select k.version, t.number, t.config, t.state, t.values, t.origin, p.number, t.attempt,
+       curve.steps, curve.points
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
+  left join lateral (
+    select array_agg(m.step order by m.step) as steps, array_agg(m.value order by m.step) as points
+      from (select step, value from metric
+             where trial_id = t.id
+               and metric_id = (select id from metric_name
+                                 where study_id = k.study_id and name = %(curves)s)
+             limit %(most)s) m
+  ) curve on t.state in ('completed', 'stopped')
  where k.study_id = %(study)s
 """
+MOST_STEPS = 1000
 
 
 @dataclass(slots=True)
@@ -46,26 +57,42 @@ class Trials:
 
 
 async def read_changed(
-    connection: AsyncConnection[Any], study_id: int, since: int
+    connection: AsyncConnection[Any], study_id: int, since: int, *, curves: str | None = None
 ) -> tuple[int, dict[int, Trial]]:
-    """The study's version now, and every trial that changed after `since`."""
-    cursor = await connection.execute(CHANGED, {"study": study_id, "since": since}, prepare=True)
+    """The study's version now, and every trial that changed after `since`.
+
+    `curves` names the metric whose measurements come with the trials; None: there are none.
+    """
+    values = {"study": study_id, "since": since, "curves": curves, "most": MOST_STEPS + 1}
+    cursor = await connection.execute(CHANGED, values, prepare=True)
     rows = await cursor.fetchall()
     if not rows:
         raise LookupError(f"study {study_id} is gone")
-    return rows[0][0], {row[1]: _trial(row) for row in rows if row[1] is not None}
+    return rows[0][0], {row[1]: _trial(row, curves) for row in rows if row[1] is not None}
 
 
-def _trial(row: tuple[Any, ...]) -> Trial:
-    _, number, config, state, values, origin, parent, attempt = row
+def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
+    _, number, config, state, values, origin, parent, attempt, steps, points = row
     return Trial(
         number=number,
         config=config,
         state=TrialState(state),
+        measurements=_curve(metric, steps or (), points or ()),
         values={name: _number(value) for name, value in (values or {}).items()},
         origin=origin,
         parent=parent,
         attempt=attempt,
+    )
+
+
+def _curve(
+    metric: str | None, steps: Sequence[int], points: Sequence[float]
+) -> tuple[Measurement, ...]:
+    if metric is None or len(steps) > MOST_STEPS:
+        return ()
+    return tuple(
+        Measurement(step=step, values={metric: value})
+        for step, value in zip(steps, points, strict=True)
     )
 
 

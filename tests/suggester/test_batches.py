@@ -161,3 +161,19 @@ async def test_reading_what_changed_adds_up_to_everything(world: World) -> None:
     assert (kept.version, kept.by_number) == (version, everything)
     assert kept.by_number[1].values == {"loss": 1.5}
     assert kept.finished() == 1
+
+
+async def test_a_model_gets_the_curves_of_what_it_predicts(world: World) -> None:
+    study = await world.study()
+    run = await world.begin(study)
+    for step, loss in ((1, 3.0), (4, 1.5), (2, 2.0)):
+        await run.report(step, loss=loss, other=0.0)
+    await run.tell(loss=1.5)
+    await world.begin(study)
+    async with world.pool.connection() as connection:
+        _, with_curves = await read_changed(connection, study.id, -1, curves="loss")
+        _, without = await read_changed(connection, study.id, -1)
+    seen = [(m.step, dict(m.values)) for m in with_curves[0].measurements]
+    assert seen == [(1, {"loss": 3.0}), (2, {"loss": 2.0}), (4, {"loss": 1.5})]
+    assert with_curves[1].measurements == ()
+    assert without[0].measurements == ()
