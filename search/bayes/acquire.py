@@ -26,7 +26,7 @@ MAX_PENDING = 128  # the latest; more would cost time and say little that these 
 MAX_BASELINE = 64
 CHUNK = 4_000_000  # numbers in the covariances of the candidates scored at a time
 STARTS, ROUNDS, ELITE = 8, 5, 5
-FULL_EFFORT = 8  # points of a batch that get all the candidates; more share as many
+FULL_EFFORT = 4  # points of a batch that get all the candidates; more share as many
 
 
 @dataclass(frozen=True, slots=True)

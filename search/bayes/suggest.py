@@ -18,11 +18,11 @@ from gpytorch.settings import max_cholesky_size
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
-from search.bayes import warm
 from search.bayes.acquire import Pick, choose
 from search.bayes.candidates import Candidates
-from search.bayes.model import Hyperparameters, build, fit
+from search.bayes.model import build, fit
 from search.bayes.targets import Targets, targets
+from search.bayes.warm import Last, plan_fit, write
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import leftovers, take_fresh, taken_keys
@@ -53,6 +53,7 @@ class Known:
     cube: Cube
     rows: Floats
     aims: Targets
+    results: int  # of which the rows are at most MODEL_POINTS
 
     @classmethod
     def of(cls, cube: Cube, taught: Sequence[Lesson], rng: np.random.Generator) -> Known:
@@ -60,23 +61,26 @@ class Known:
         places = telling([lesson.loss for lesson in taught], MODEL_POINTS, rng)
         kept = [taught[place] for place in places]
         rows = cube.encode(lesson.config for lesson in kept)
-        return cls(cube, rows, targets([lesson.loss for lesson in kept]))
+        return cls(cube, rows, targets([lesson.loss for lesson in kept]), len(taught))
 
     def model(self, history: History, evaluations: int, rng: np.random.Generator) -> Fitted:
         """The model of it all, with hyperparameters fitted on at most FIT_POINTS."""
         X, y = torch.from_numpy(self.cube.features(self.rows)), torch.from_numpy(-self.aims.y)
-        some = telling(self.aims.y.tolist(), FIT_POINTS, rng)
-        starts = warm.starts(history, len(self.cube.free))
-        at = fit(X[some], y[some], self.cube.owners, starts, evaluations)
-        return Fitted(build(X, y, self.cube.owners, at), at)
+        todo = plan_fit(history, len(self.cube.free), self.results, evaluations)
+        at = todo.starts[0]
+        if todo.evaluations:
+            some = telling(self.aims.y.tolist(), FIT_POINTS, rng)
+            at = fit(X[some], y[some], self.cube.owners, todo.starts, todo.evaluations)
+        last = Last(at, todo.polished, todo.sought)
+        return Fitted(build(X, y, self.cube.owners, at), last)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model, and the hyperparameters that it has."""
+    """A model, and what to remember of how it was fitted."""
 
     gp: SingleTaskGP
-    at: Hyperparameters
+    last: Last
 
 
 def suggest(settings: BoTorch, history: History, count: int) -> Batch:
@@ -104,7 +108,7 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
         return sobol_instead(history, count, because[:500])
-    return _topped_up(history, found, count, warm.write(fitted.at))
+    return _topped_up(history, found, count, write(fitted.last))
 
 
 def telling(losses: Sequence[float], limit: int, rng: np.random.Generator) -> list[int]:

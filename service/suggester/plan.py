@@ -1,11 +1,11 @@
 """How many suggestions to make, and when: arithmetic on how a study stands.
 
-The buffer holds max(1, running) suggestions, at least 8 where a model makes them, and more where
-asks come faster than fits: as many as are asked for while the next fit runs and until somebody
-looks again.  How fast they come is what was seen of late or, if that is more, what the workers
-would do if none had to wait: a study whose asks wait for fits looks slow, and would stay so.  So a
-fit never stands between a free worker and its next config; the price is that configs were proposed
-some results ago, which `origin.seen` says and the refresh below bounds.
+The buffer holds max(1, running) suggestions, and more where asks come faster than fits: as many as
+are asked for while the next fit runs and until somebody looks again.  How fast they come is what
+was seen of late or, if that is more, what the workers would do if none had to wait: a study whose
+asks wait for fits looks slow, and would stay so.  It holds no more than that, because every result
+that a suggestion has not seen makes it a worse one; `origin.seen` tells, and the refresh below
+bounds how many those are.
 """
 
 from collections import deque
@@ -14,14 +14,11 @@ from math import ceil
 
 from service.suggester.survey import Standing
 
-LOOK_SECONDS = 0.5  # the longest time between two looks at a study that is being asked
+LOOK_SECONDS = 0.15  # between two looks at a study that is being asked, with something to spare
 MARGIN = 1.5  # asks do not come evenly
 WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
-# Once a model is fitted another point costs little (0.02 s of processor time beside 0.3 to 0.7 for
-# the fit), so that a few are kept at hand even where nobody is known to want them soon.  The best
-# comes first, and a refresh replaces the rest.
-MODEL_AHEAD = 8
+MODEL_AHEAD = 2  # where a model makes them: a second worker does not wait for a fit either
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +61,19 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
         return None
     fit_seconds = 0.0 if instant else standing.fit_seconds
     rate = max(rate, standing.appetite)
-    soon = ceil(rate * fit_seconds)
-    least = 1 if instant else MODEL_AHEAD
-    ahead = max(least, standing.running, ceil(MARGIN * rate * (LOOK_SECONDS + fit_seconds)))
+    until_next = rate * (LOOK_SECONDS + fit_seconds)
+    ahead = max(1 if instant else MODEL_AHEAD, standing.running, ceil(MARGIN * until_next))
     if standing.trial_seconds is None and not instant:
         ahead += standing.demands  # how soon they are back, nobody knows yet
     wanted = standing.demands + ahead
     if standing.left is not None:
         wanted = min(wanted, standing.left)
-    refresh = learns and _stale(standing) and (standing.since_fit or 0.0) >= standing.fit_seconds
-    if refresh:
-        taken = min(soon, standing.buffered)
+    if learns and _stale(standing) and (standing.since_fit or 0.0) >= standing.fit_seconds:
+        taken = min(ceil(rate * fit_seconds), standing.buffered)
         count = wanted - (taken if standing.left is not None else 0)
         return _of(count, refresh=True, soon_taken=taken)
-    if standing.demands < standing.buffered and standing.buffered > wanted // 2:
+    lasts = standing.buffered > max(wanted // 2, until_next)
+    if standing.demands < standing.buffered and lasts:
         return None
     return _of(wanted - standing.buffered, refresh=False, soon_taken=standing.buffered)
 

@@ -26,7 +26,10 @@ from service.suggester.serve import Serving
 from service.suggester.survey import Standing, survey
 
 GATHER_SECONDS = 0.02  # asks within this time are answered as one batch
-BUSY_LOOK_SECONDS = 0.25
+BUSY_LOOK_SECONDS = 0.1
+LOOK_SHARE = (
+    0.1  # of the time at most goes into looking: a thousand studies are looked at less often
+)
 IDLE_LOOK_SECONDS = 1.0
 LIVELY_SECONDS = 10.0  # a study is looked at often for so long after something happened in it
 REST_SECONDS = 2.0  # after a batch of which nothing came
@@ -47,9 +50,11 @@ class Suggester:
         self._specs: dict[tuple[int, int], Spec] = {}
         self._rest: dict[int, float] = {}
 
-    def wake(self, _payload: str | None = None) -> None:
-        """Somebody waits: look around now."""
+    def wake(self, payload: str | None = None) -> None:
+        """Somebody waits, for the study that is named if one is: look around now."""
         self._woken.set()
+        if payload is not None and payload.isdecimal():
+            self._serving.wake(int(payload))
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -57,11 +62,13 @@ class Suggester:
         try:
             while True:
                 self._woken.clear()
+                begun = time.monotonic()
                 try:
                     await self._look()
                 except (psycopg.Error, PoolTimeout) as error:
                     log.warning("looking around failed", error=where(error))
-                pause = BUSY_LOOK_SECONDS if self._lively() else IDLE_LOOK_SECONDS
+                least = BUSY_LOOK_SECONDS if self._lively() else IDLE_LOOK_SECONDS
+                pause = max(least, (time.monotonic() - begun) / LOOK_SHARE)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._woken.wait()

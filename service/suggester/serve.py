@@ -1,6 +1,8 @@
 """Serving one study: claim a batch, compute it, commit it, and keep asks from waiting meanwhile."""
 
 import asyncio
+import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -8,6 +10,7 @@ from psycopg import AsyncConnection, Rollback
 
 from service.db.engine import HotPool
 from service.events.log import log as log_event
+from service.leases.rows import fetch
 from service.observability.logs import log, where
 from service.studies.spec import Spec
 from service.suggester.batches import (
@@ -23,23 +26,55 @@ from service.suggester.batches import (
 )
 from service.suggester.compute import Computing, Order
 from service.suggester.plan import Plan
+from service.suggester.survey import TRIAL_SECONDS
 
-# How long an ask may find an empty buffer while a model is fitted.  Then it gets a Sobol point.
-PATIENCE_SECONDS = 5.0
-# With fewer than two results there is nothing to fit: whatever the searcher says will be as good.
-PATIENCE_AT_FIRST = 0.5
-LOOK_SECONDS = 0.25
+# How long an ask may find an empty buffer while a model is fitted, as a part of how long a trial
+# of the study runs: a worker that trains for hours rather waits for a better config, one that
+# trains for a second does not.  Then it gets a Sobol point.
+PATIENCE_SHARE = 0.05
+PATIENCE_LEAST, PATIENCE_MOST = 0.02, 5.0  # seconds
+# While nobody knows how long trials run.  With fewer than two results there is nothing to fit:
+# whatever the searcher says will be as good.
+PATIENCE_AT_FIRST, PATIENCE_UNKNOWN = 0.5, 1.0
+LOOK_SECONDS = 0.25  # new demands wake at once; this is for those that were not heard
 
 # Nobody waits while there is something in the buffer.
-WAITING = """
-select count(*), coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8,
-       s.budget_trials - (k.next_number - k.imported), k.finished
+WAITING = f"""
+select count(*) as demands,
+       coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as waited,
+       s.budget_trials - (k.next_number - k.imported) as left, k.finished, r.trial_seconds
   from study s join study_counter k on k.study_id = s.id
   join demand d on d.study_id = s.id and d.expires_at > clock_timestamp()
- where s.id = %s and s.state = 'active'
+  cross join lateral ({TRIAL_SECONDS}) r
+ where s.id = %(study)s and s.state = 'active'
    and not exists (select from suggestion g where g.study_id = s.id)
- group by s.id, k.study_id
-"""
+ group by s.id, k.study_id, r.trial_seconds
+"""  # noqa: S608  (made of constants)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The asks that find nothing while a model is fitted."""
+
+    demands: int
+    waited: float  # seconds, the first of them
+    left: int | None  # of the budget
+    finished: int
+    trial_seconds: float | None
+
+    @property
+    def patience(self) -> float:
+        """How long they may wait, in seconds."""
+        if self.finished < 2:
+            return PATIENCE_AT_FIRST
+        if self.trial_seconds is None:
+            return PATIENCE_UNKNOWN
+        return min(max(PATIENCE_SHARE * self.trial_seconds, PATIENCE_LEAST), PATIENCE_MOST)
+
+    @property
+    def count(self) -> int:
+        """How many of them the budget allows for."""
+        return self.demands if self.left is None else min(self.demands, self.left)
 
 
 class Serving:
@@ -49,6 +84,12 @@ class Serving:
         self._pool = pool
         self._computing = computing
         self._batch_seconds = batch_seconds
+        self._woken: dict[int, asyncio.Event] = {}
+
+    def wake(self, study_id: int) -> None:
+        """Somebody waits for a config of the study."""
+        if study_id in self._woken:
+            self._woken[study_id].set()
 
     async def serve(self, study_id: int, spec: Spec, plan: Plan, *, model: bool) -> bool:
         """Make a batch, unless somebody else does; False when nothing came of it."""
@@ -95,32 +136,38 @@ class Serving:
 
     async def _bridge(self, order: Order) -> None:
         """Give Sobol points to asks that have waited too long for the fit."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self._bridge_once(order)
-            except (psycopg.Error, LookupError) as error:
-                log.warning("bridging failed", study=order.lease.study_id, error=where(error))
-
-    async def _bridge_once(self, order: Order) -> None:
         study_id = order.lease.study_id
+        woken = self._woken[study_id] = asyncio.Event()
+        try:
+            while True:
+                pause = LOOK_SECONDS
+                try:
+                    pause = await self._bridge_once(order)
+                except (psycopg.Error, LookupError) as error:
+                    log.warning("bridging failed", study=study_id, error=where(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await woken.wait()
+                woken.clear()
+        finally:
+            del self._woken[study_id]
+
+    async def _bridge_once(self, order: Order) -> float:
+        """Help those whose patience is at its end; the seconds until the next one's is."""
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(WAITING, (study_id,))).fetchone()
-        if row is None:
-            return
-        demands, waited, left, finished = row
-        count = demands if left is None else min(demands, left)
-        patience = PATIENCE_AT_FIRST if finished < 2 else PATIENCE_SECONDS
-        if count <= 0 or waited < patience:
-            return
-        because = f"a worker had waited {waited:.1f} s for a fit"
-        answer = await self._computing.fall_back(order, count, because)
+            waiting = await fetch(connection, Waiting, WAITING, {"study": order.lease.study_id})
+        if waiting is None or waiting.count <= 0:
+            return LOOK_SECONDS
+        if waiting.waited < waiting.patience:
+            return min(LOOK_SECONDS, waiting.patience - waiting.waited)
+        because = f"a worker had waited {waiting.waited:.2f} s for a fit"
+        answer = await self._computing.fall_back(order, waiting.count, because)
         proposals = [Proposal(config=c, origin=o) for c, o in answer.suggestions]
-        if not proposals:
-            return
-        async with self._pool.connection() as connection:
-            if await put(connection, order.lease, proposals, answer.seen):
-                await _tell(connection, order.lease, because)
+        if proposals:
+            async with self._pool.connection() as connection:
+                if await put(connection, order.lease, proposals, answer.seen):
+                    await _tell(connection, order.lease, because)
+        return LOOK_SECONDS
 
     async def _let_go(self, lease: BatchLease) -> None:
         try:

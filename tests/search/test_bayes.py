@@ -23,7 +23,8 @@ from search.bayes.suggest import alone, telling
 from search.bayes.targets import half_ranked, targets
 from search.encoding import Cube, config_key
 from search.parameters import ChoiceParameter
-from search.searcher import Memo
+from search.problem import Objective, Problem
+from search.searcher import History, Memo
 from search.space import SearchSpace
 from tests.contracts.spaces import SPACES, space
 
@@ -315,22 +316,61 @@ def test_threads_and_the_generator_are_as_before_afterwards():
     torch.set_num_threads(threads)
 
 
+PROBLEM = Problem(space=space("float"), objectives=[Objective(metric="loss")])
+AT = Hyperparameters(lengths=(0.5, 2.0), noise=1e-3, mean=-0.2)
+
+
 def test_a_memo_gives_back_what_was_written():
-    at = Hyperparameters(lengths=(0.5, 2.0), noise=1e-3, mean=-0.2)
-    assert warm.read(warm.write(at)) == at
-    assert warm.read(replace(warm.write(at), version=2)) is None
+    last = warm.Last(AT, polished=21, sought=20)
+    assert warm.read(warm.write(last)) == last
+    assert warm.read(replace(warm.write(last), version=1)) is None
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        {"lengths": [1.0], "noise": 0.1},
-        {"lengths": [1.0], "noise": -0.1, "mean": 0.0},
-        {"lengths": [math.inf], "noise": 0.1, "mean": 0.0},
-        {"lengths": ["1"], "noise": 0.1, "mean": 0.0},
-        {"lengths": [], "noise": 0.1, "mean": 0.0},
+        {"lengths": [1.0], "noise": 0.1, "results": [9, 9]},
+        {"lengths": [1.0], "noise": -0.1, "mean": 0.0, "results": [9, 9]},
+        {"lengths": [math.inf], "noise": 0.1, "mean": 0.0, "results": [9, 9]},
+        {"lengths": ["1"], "noise": 0.1, "mean": 0.0, "results": [9, 9]},
+        {"lengths": [], "noise": 0.1, "mean": 0.0, "results": [9, 9]},
+        {"lengths": [1.0], "noise": 0.1, "mean": 0.0},
+        {"lengths": [1.0], "noise": 0.1, "mean": 0.0, "results": [9]},
+        {"lengths": [1.0], "noise": 0.1, "mean": 0.0, "results": [9, 0]},
+        {"lengths": [1.0], "noise": 0.1, "mean": 0.0, "results": [9, True]},
+        {"lengths": [1.0], "noise": 0.1, "mean": 0.0, "results": [9, 9.5]},
         [1.0],
     ],
 )
 def test_a_memo_that_is_not_sound_reads_as_none(data):
-    assert warm.read(Memo(version=1, data=data)) is None
+    assert warm.read(Memo(version=2, data=data)) is None
+
+
+@pytest.mark.parametrize(
+    ("results", "starts", "evaluations", "after"),
+    [
+        (100, 1, 0, (100, 90)),
+        (104, 1, 0, (100, 90)),
+        (105, 1, 16, (105, 90)),
+        (112, 1, 16, (112, 90)),
+        (113, 2, 80, (113, 113)),
+        (99, 1, 16, (99, 90)),
+        (89, 2, 80, (89, 89)),
+    ],
+)
+def test_hyperparameters_are_fitted_anew_as_the_results_grow(results, starts, evaluations, after):
+    memo = warm.write(warm.Last(AT, polished=100, sought=90))
+    history = History(problem=PROBLEM, memo=memo, batch=1)
+    plan = warm.plan_fit(history, 2, results, 80)
+    assert len(plan.starts) == starts
+    assert plan.starts[0] == AT
+    assert plan.evaluations == evaluations
+    assert (plan.polished, plan.sought) == after
+
+
+@pytest.mark.parametrize("memo", [None, warm.write(warm.Last(AT, 100, 90))])
+def test_a_fit_that_knows_nothing_begins_cold(memo):
+    history = History(problem=PROBLEM, memo=memo)
+    plan = warm.plan_fit(history, 3, 100, 80)
+    assert list(plan.starts) == cold_starts(3)
+    assert (plan.evaluations, plan.polished, plan.sought) == (80, 100, 100)

@@ -119,6 +119,21 @@ def test_one_fit_serves_64_distinct_suggestions(monkeypatch):
     assert calls == [1]
 
 
+def test_a_batch_soon_after_a_fit_conditions_without_fitting(monkeypatch):
+    calls = []
+    fit = search.bayes.suggest.fit
+    monkeypatch.setattr(search.bayes.suggest, "fit", lambda *a: calls.append(1) or fit(*a))
+    study = problem(X, Y)
+    trials = finished(study, branin, 60)
+    memo = QUICK.suggest(History(problem=study, trials=trials[:58]), 1).memo
+    for count, fits in ((60, 1), (61, 2)):
+        known = [*trials, completed(60, {"x": 0.5, "y": 0.5}, 1.0)][:count]
+        batch = QUICK.suggest(History(problem=study, trials=known, memo=memo), 1)
+        assert len(calls) == fits
+        assert batch.suggestions[0].origin["seen"] == count
+    assert QUICK.suggest(History(problem=study, trials=trials), 1).memo != memo
+
+
 @pytest.mark.parametrize("error", [NotPSDError("x"), NanError("x"), FloatingPointError("x")])
 def test_a_numerical_failure_is_answered_with_sobol_points_that_say_so(monkeypatch, error):
     def fails(*_):

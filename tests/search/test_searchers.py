@@ -147,7 +147,7 @@ def test_a_phase_gets_its_own_memo_back():
     found = trials(Sobol().suggest(History(problem=study), 10))
     batch = searcher.suggest(History(problem=study, trials=found), 1)
     alone = QUICK.suggest(History(problem=study, trials=found), 1)
-    assert batch.memo.data == {"then": {"version": 1, "data": alone.memo.data}}
+    assert batch.memo.data == {"then": {"version": 2, "data": alone.memo.data}}
     warm = History(problem=study, trials=found, batch=1)
     assert (
         searcher.suggest(replace(warm, memo=batch.memo), 1).suggestions

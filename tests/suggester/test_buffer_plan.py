@@ -57,8 +57,21 @@ def test_whoever_waits_is_counted_on_top() -> None:
 
 
 def test_a_buffer_that_is_half_empty_is_filled_up() -> None:
-    assert count(standing(buffered=5)) == 0
-    assert count(standing(buffered=4)) == 4
+    assert count(standing(running=8, buffered=5)) == 0
+    assert count(standing(running=8, buffered=4)) == 4
+
+
+def test_a_buffer_that_would_not_last_until_the_next_look_is_filled_up_sooner() -> None:
+    # Six are taken within two seconds of fitting; eight would be enough, five are not.
+    case = standing(running=4, buffered=5, fit_seconds=2.0)
+    assert count(case, rate=1.0) == 0
+    assert count(case, rate=3.0) > 0
+
+
+def test_it_holds_no_more_than_will_be_taken() -> None:
+    # Four workers at half a second a trial, fits of 0.2 s: three are taken until the next batch.
+    quick = standing(buffered=0, seen=None, fit_seconds=0.2, trial_seconds=0.5)
+    assert count(quick, rate=8.0) <= 5
 
 
 def test_where_asks_come_fast_the_buffer_lasts_while_a_fit_runs() -> None:
@@ -172,5 +185,5 @@ def test_a_batch_does_not_cross_into_the_models_trials() -> None:
     rest = standing(next_number=6, buffered=4, seen=2, finished=2, demands=64)
     found, model = choose(rest, 0.0, 10)
     assert found is not None
-    assert (found.count, model) == (64 + MODEL_AHEAD - 4, True)
+    assert (found.count, model) == (64 + early.running - 4, True)
     assert choose(standing(next_number=6, buffered=6), 0.0, 10) == (None, True)

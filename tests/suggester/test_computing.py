@@ -25,7 +25,7 @@ from service.suggester import serve as serving
 from service.suggester.children import Child, ChildDied, Lane, TookTooLong
 from service.suggester.compute import Computing, Lanes
 from service.suggester.plan import Plan
-from service.suggester.serve import Serving
+from service.suggester.serve import Serving, Waiting
 from service.suggester.task import Answer, Fit, read_answer, write_answer
 from tests.leases.world import World
 from tests.suggester.searchers import Broken, Slow
@@ -233,6 +233,58 @@ async def test_nobody_waits_long_for_a_fit_and_other_studies_do_not_wait_at_all(
     # What was left behind is free for others at once.
     free = "select count(*) from batch where state = 'running' and expires_at <= clock_timestamp()"
     assert await world.one(free) == 2
+
+
+@pytest.mark.parametrize(
+    ("finished", "trial_seconds", "seconds"),
+    [
+        (0, None, 0.5),
+        (1, 3600.0, 0.5),
+        (2, None, 1.0),
+        (2, 0.1, 0.02),
+        (2, 2.0, 0.1),
+        (2, 3600.0, 5.0),
+    ],
+)
+def test_whoever_trains_longer_waits_longer_for_a_fit(
+    finished: int, trial_seconds: float | None, seconds: float
+) -> None:
+    waiting = Waiting(4, 0.0, None, finished, trial_seconds)
+    assert waiting.patience == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("left", "count"), [(None, 4), (9, 4), (3, 3), (0, 0), (-1, -1)])
+def test_a_spent_budget_bounds_what_is_given_meanwhile(left: int | None, count: int) -> None:
+    assert Waiting(4, 0.0, left, 2, None).count == count
+
+
+async def test_an_ask_that_comes_during_a_fit_is_bridged_at_once(
+    world: World, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Looking by itself it would come too late.
+    monkeypatch.setattr(serving, "PATIENCE_AT_FIRST", 0.0)
+    monkeypatch.setattr(serving, "LOOK_SECONDS", 60.0)
+    study = await world.study()
+    await lanes.quick.warm_up(model=False)
+    serves = Serving(world.pool, Computing(world.pool, lanes, fit_seconds=60), batch_seconds=30)
+    plan = Plan(count=1, refresh=False, soon_taken=0)
+    fit = asyncio.create_task(serves.serve(study.id, spec(Slow(seconds=60)), plan, model=True))
+    serves.wake(study.id)  # nobody listens yet: not an error
+    async with asyncio.timeout(30):
+        while not await world.one("select count(*) from batch where state = 'running'"):
+            await asyncio.sleep(0.01)
+        ask = asyncio.create_task(world.ask(study, wait=20))
+        while not await world.one("select count(*) from demand"):
+            await asyncio.sleep(0.01)
+        while not ask.done():  # the suggester hears of each demand once, when it listens
+            serves.wake(study.id)
+            await asyncio.sleep(0.05)
+    run = await ask
+    assert run is not None
+    origin = await world.one("select origin from trial")
+    assert "had waited" in origin["because"]
+    fit.cancel()
+    await asyncio.gather(fit, return_exceptions=True)
 
 
 async def test_a_lane_serves_as_many_at_once_as_it_may() -> None:
