@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
 
 # A marginal likelihood costs the cube of the points: fit on some, predict with more.
-FIT_POINTS, MODEL_POINTS = 300, 1000
+FIT_POINTS, MODEL_POINTS = 150, 1000
 NUMERICAL = (
     ArithmeticError,
     ModelFittingError,

@@ -32,23 +32,24 @@ class Plan:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast a study is asked, from the numbers that its trials got."""
+    """How fast a study is asked."""
 
     seen: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def note(self, now: float, next_number: int) -> None:
-        """Remember that at this moment so many trials had been made."""
-        self.seen.append((now, next_number))
+    def note(self, now: float, asked: int) -> None:
+        """Remember that by this moment so many trials had been asked for."""
+        self.seen.append((now, asked))
         while len(self.seen) > 2 and self.seen[1][0] <= now - WINDOW_SECONDS:
             self.seen.popleft()
 
     def rate(self, now: float) -> float:
-        """Trials made per second of late."""
+        """Trials asked for per second of late."""
         if not self.seen:
             return 0.0
-        then, number = self.seen[0]
-        # Over at least a second: two looks in quick succession say little.
-        return (self.seen[-1][1] - number) / max(1.0, now - then)
+        then, asked = self.seen[0]
+        # Over at least a second: two looks in quick succession say little.  Trials that lose their
+        # workers are asked for again, so that the count may fall.
+        return max(0, self.seen[-1][1] - asked) / max(1.0, now - then)
 
 
 def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Plan | None:

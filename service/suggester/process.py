@@ -117,7 +117,7 @@ class Suggester:
 
     def _note(self, standing: Standing, now: float) -> Pace:
         pace = self._paces.setdefault(standing.study_id, Pace())
-        pace.note(now, standing.next_number + standing.demands)
+        pace.note(now, standing.begun + standing.demands)
         if self._versions.get(standing.study_id, (-1, 0.0))[0] != standing.version:
             self._versions[standing.study_id] = (standing.version, now)
         return pace

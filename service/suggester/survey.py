@@ -18,7 +18,7 @@ select avg(extract(epoch from t.finished_at - t.started_at))::float8 as trial_se
 
 SURVEY = f"""
 select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.imported) as left,
-       k.next_number, k.running, k.finished, k.version,
+       k.next_number, k.running, k.finished, k.imported, k.version,
        (select count(*) from suggestion g where g.study_id = s.id) as buffered,
        (select max(g.seen) from suggestion g where g.study_id = s.id) as seen,
        d.demands, coalesce(d.waited, 0) as waited,
@@ -50,7 +50,8 @@ class Standing:
     left: int | None  # of the budget; None: there is none
     next_number: int
     running: int
-    finished: int
+    finished: int  # with those that were imported
+    imported: int
     version: int
     buffered: int  # suggestions that nobody has asked for yet
     seen: int | None  # finished trials that the buffer's makers had read
@@ -61,6 +62,11 @@ class Standing:
     fit_seconds: float  # what the latest batch took
     since_fit: float | None  # seconds since it ended
     trial_seconds: float | None  # how long the latest trials ran; None while none has ended
+
+    @property
+    def begun(self) -> int:
+        """Trials that workers have asked for; imported ones, and those still queued, are none."""
+        return self.running + self.finished - self.imported
 
     @property
     def appetite(self) -> float:

@@ -27,8 +27,8 @@ TWO = Problem(space=SPACE, objectives=[Objective(metric="loss"), Objective(metri
 def standing(**changes: object) -> Standing:
     values: dict[str, object] = {
         "study_id": 1, "spec_version": 1, "left": None, "next_number": 20, "running": 4,
-        "finished": 16, "version": 1, "buffered": 8, "seen": 16, "demands": 0, "waited": 0.0,
-        "busy": False, "exhausted": False, "fit_seconds": 2.0, "since_fit": 10.0,
+        "finished": 16, "imported": 0, "version": 1, "buffered": 8, "seen": 16, "demands": 0,
+        "waited": 0.0, "busy": False, "exhausted": False, "fit_seconds": 2.0, "since_fit": 10.0,
         "trial_seconds": 3600.0,
     }  # fmt: skip
     return Standing(**{**values, **changes})  # type: ignore[arg-type]
@@ -154,12 +154,22 @@ def test_a_batch_is_never_larger_than_it_may_be(
         assert kept + found.count <= max(left, buffered)
 
 
+def test_only_what_workers_asked_for_counts_as_pace() -> None:
+    # 500 trials were imported and 60 are queued; four run, and nine have ended.
+    case = standing(next_number=573, running=4, finished=509, imported=500)
+    assert case.begun == 13
+
+
 def test_the_pace_is_that_of_the_last_seconds() -> None:
     pace = Pace()
     for second in range(60):
         pace.note(float(second), 0 if second < 40 else (second - 40) * 8)
     assert 7 < pace.rate(59.0) <= 8
     assert Pace().rate(1.0) == 0
+    lost = Pace()
+    for second, asked in enumerate((20, 12)):
+        lost.note(float(second), asked)
+    assert lost.rate(1.0) == 0
     quick = Pace()
     quick.note(0.0, 0)
     quick.note(0.01, 4)
