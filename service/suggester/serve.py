@@ -28,27 +28,33 @@ from service.suggester.compute import Computing, Order
 from service.suggester.plan import Plan
 from service.suggester.survey import TRIAL_SECONDS
 
-# How long an ask may find an empty buffer while a model is fitted, as a part of how long a trial
-# of the study runs: a worker that trains for hours rather waits for a better config, one that
-# trains for a second does not.  Then it gets a Sobol point.
-PATIENCE_SHARE = 0.05
-PATIENCE_LEAST, PATIENCE_MOST = 0.02, 5.0  # seconds
-# While nobody knows how long trials run.  With fewer than two results there is nothing to fit:
-# whatever the searcher says will be as good.
-PATIENCE_AT_FIRST, PATIENCE_UNKNOWN = 0.5, 1.0
+# How long an ask may find an empty buffer while a model is fitted.  Then it gets a Sobol point.
+PATIENCE_SECONDS = 5.0
+# With fewer than two results there is nothing to fit: whatever the searcher says will be as good.
+PATIENCE_AT_FIRST = 0.5
+# A study that seldom comes to this does not wait even so long, but a twentieth of what its trials
+# take: one Sobol point among many suggestions costs nothing.  Were it always so, as where trials
+# end sooner than they are suggested, nothing would be left of the model.
+PATIENCE_SHARE, PATIENCE_LEAST = 0.05, 0.02
+SELDOM, LATEST = 2, 50  # at most so many of the latest so many trials
 LOOK_SECONDS = 0.25  # new demands wake at once; this is for those that were not heard
 
 # Nobody waits while there is something in the buffer.
 WAITING = f"""
 select count(*) as demands,
        coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as waited,
-       s.budget_trials - (k.next_number - k.imported) as left, k.finished, r.trial_seconds
+       s.budget_trials - (k.next_number - k.imported) as left, k.finished, r.trial_seconds,
+       b.bridged
   from study s join study_counter k on k.study_id = s.id
   join demand d on d.study_id = s.id and d.expires_at > clock_timestamp()
   cross join lateral ({TRIAL_SECONDS}) r
+  cross join lateral (
+    select count(*) filter (where t.origin ? 'waited') as bridged
+      from (select origin from trial where study_id = s.id
+             order by number desc limit {LATEST}) t) b
  where s.id = %(study)s and s.state = 'active'
    and not exists (select from suggestion g where g.study_id = s.id)
- group by s.id, k.study_id, r.trial_seconds
+ group by s.id, k.study_id, r.trial_seconds, b.bridged
 """  # noqa: S608  (made of constants)
 
 
@@ -61,20 +67,30 @@ class Waiting:
     left: int | None  # of the budget
     finished: int
     trial_seconds: float | None
+    bridged: int  # of the latest trials
+
+    @property
+    def seldom(self) -> int:
+        """How many of them may have a Sobol point soon."""
+        if self.trial_seconds is None:
+            return 0
+        return max(0, SELDOM * min(self.finished, LATEST) // LATEST - self.bridged)
 
     @property
     def patience(self) -> float:
         """How long they may wait, in seconds."""
         if self.finished < 2:
             return PATIENCE_AT_FIRST
-        if self.trial_seconds is None:
-            return PATIENCE_UNKNOWN
-        return min(max(PATIENCE_SHARE * self.trial_seconds, PATIENCE_LEAST), PATIENCE_MOST)
+        if not self.seldom or self.trial_seconds is None:
+            return PATIENCE_SECONDS
+        return min(max(PATIENCE_SHARE * self.trial_seconds, PATIENCE_LEAST), PATIENCE_SECONDS)
 
     @property
     def count(self) -> int:
-        """How many of them the budget allows for."""
-        return self.demands if self.left is None else min(self.demands, self.left)
+        """How many of them get a Sobol point now."""
+        late = self.waited >= (PATIENCE_AT_FIRST if self.finished < 2 else PATIENCE_SECONDS)
+        most = self.demands if late else min(self.demands, self.seldom)
+        return max(0, most if self.left is None else min(most, self.left))
 
 
 class Serving:
@@ -156,13 +172,16 @@ class Serving:
         """Help those whose patience is at its end; the seconds until the next one's is."""
         async with self._pool.connection() as connection:
             waiting = await fetch(connection, Waiting, WAITING, {"study": order.lease.study_id})
-        if waiting is None or waiting.count <= 0:
+        if waiting is None:
             return LOOK_SECONDS
         if waiting.waited < waiting.patience:
             return min(LOOK_SECONDS, waiting.patience - waiting.waited)
+        if not waiting.count:
+            return LOOK_SECONDS
         because = f"a worker had waited {waiting.waited:.2f} s for a fit"
         answer = await self._computing.fall_back(order, waiting.count, because)
-        proposals = [Proposal(config=c, origin=o) for c, o in answer.suggestions]
+        waited = {"waited": round(waiting.waited, 3)}
+        proposals = [Proposal(config=c, origin={**o, **waited}) for c, o in answer.suggestions]
         if proposals:
             async with self._pool.connection() as connection:
                 if await put(connection, order.lease, proposals, answer.seen):

@@ -235,27 +235,38 @@ async def test_nobody_waits_long_for_a_fit_and_other_studies_do_not_wait_at_all(
     assert await world.one(free) == 2
 
 
+def waiting(**changes: object) -> Waiting:
+    values: dict[str, object] = {
+        "demands": 4, "waited": 0.3, "left": None, "finished": 60, "trial_seconds": 2.0,
+        "bridged": 0,
+    }  # fmt: skip
+    return Waiting(**{**values, **changes})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
-    ("finished", "trial_seconds", "seconds"),
+    ("changes", "seconds", "count"),
     [
-        (0, None, 0.5),
-        (1, 3600.0, 0.5),
-        (2, None, 1.0),
-        (2, 0.1, 0.02),
-        (2, 2.0, 0.1),
-        (2, 3600.0, 5.0),
+        ({}, 0.1, 2),  # a twentieth of a trial, and two of fifty
+        ({"bridged": 1}, 0.1, 1),
+        ({"bridged": 2}, 5.0, 0),  # often enough: now they wait for the fit
+        ({"bridged": 2, "waited": 6.0}, 5.0, 4),
+        ({"finished": 30}, 0.1, 1),
+        ({"finished": 24}, 5.0, 0),
+        ({"finished": 1}, 0.5, 0),
+        ({"finished": 1, "waited": 0.6}, 0.5, 4),
+        ({"trial_seconds": None}, 5.0, 0),
+        ({"trial_seconds": 0.01}, 0.02, 2),
+        ({"trial_seconds": 3600.0}, 5.0, 2),
+        ({"left": 1}, 0.1, 1),
+        ({"left": 0}, 0.1, 0),
+        ({"left": -1}, 0.1, 0),
     ],
 )
-def test_whoever_trains_longer_waits_longer_for_a_fit(
-    finished: int, trial_seconds: float | None, seconds: float
+def test_a_few_are_bridged_soon_and_the_others_only_when_a_fit_takes_long(
+    changes: dict[str, object], seconds: float, count: int
 ) -> None:
-    waiting = Waiting(4, 0.0, None, finished, trial_seconds)
-    assert waiting.patience == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(("left", "count"), [(None, 4), (9, 4), (3, 3), (0, 0), (-1, -1)])
-def test_a_spent_budget_bounds_what_is_given_meanwhile(left: int | None, count: int) -> None:
-    assert Waiting(4, 0.0, left, 2, None).count == count
+    assert waiting(**changes).patience == pytest.approx(seconds)
+    assert waiting(**changes).count == count
 
 
 async def test_an_ask_that_comes_during_a_fit_is_bridged_at_once(
@@ -283,6 +294,7 @@ async def test_an_ask_that_comes_during_a_fit_is_bridged_at_once(
     assert run is not None
     origin = await world.one("select origin from trial")
     assert "had waited" in origin["because"]
+    assert origin["waited"] >= 0
     fit.cancel()
     await asyncio.gather(fit, return_exceptions=True)
 
