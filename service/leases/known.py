@@ -98,7 +98,7 @@ class Known:
             cursor = await connection.execute(FIND_STUDY, {"project": project_id, "key": key})
             row = await cursor.fetchone()
         if row is None:
-            raise NotFound(f"no study {key!r:.160}")
+            raise NotFound(f"the project has no study {key!r:.160}")
         return self.remember_study(KnownStudy(*row))
 
     async def trial(
@@ -111,7 +111,7 @@ class Known:
         cursor = await connection.execute(FIND_TRIAL, {"project": project_id, "key": public_id})
         row = await cursor.fetchone()
         if row is None:
-            raise NotFound(f"no trial {public_id!r:.160}")
+            raise NotFound(f"the project has no trial {public_id!r:.160}")
         study = self.remember_study(KnownStudy(*row[3:]))
         return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study))
 

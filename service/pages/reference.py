@@ -7,17 +7,23 @@ from typing import Any
 
 from service.openapi import operations
 
+# What a reader looks for first; groups that come later follow.
+ORDER = ("studies", "trials", "looking", "workers", "methods", "fleet", "keys")
+
 
 def reference(found: dict[str, Any]) -> str:
     """The page."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {tag: [] for tag in ORDER}
     for path, verb, operation in operations(found):
         tag = (operation.get("tags") or ["other"])[0]
         groups.setdefault(tag, []).append(_operation(path, verb, operation))
-    tags = "".join(f'<li><a href="#{escape(tag)}">{escape(tag)}</a></li>' for tag in groups)
+    tags = "".join(
+        f'<li><a href="#{escape(tag)}">{escape(tag)}</a></li>' for tag in groups if groups[tag]
+    )
     body = "".join(
         f'<h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(parts)}'
         for tag, parts in groups.items()
+        if parts
     )
     return page(
         f"{found['info']['title']} API",
@@ -39,7 +45,8 @@ def page(title: str, body: str) -> str:
 
 
 def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> str:
-    parts = [f"<p>{escape(operation.get('description', operation.get('summary', '')))}</p>"]
+    description = operation.get("description") or operation.get("summary", "")
+    parts = [f"<p>{escape(description)}</p>"]
     if scopes := [scope for one in operation.get("security", ()) for scope in one["key"]]:
         parts.append(f"<p>Scope: {escape(' or '.join(scopes))}</p>")
     if parameters := operation.get("parameters"):
@@ -56,7 +63,8 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     parts.append(_table(("answer", "", "body"), answers, html=2))
-    summary = f"<code>{verb.upper()} {escape(path)}</code>"
+    first = description.split("\n", 1)[0].split(".  ", 1)[0].rstrip(".")
+    summary = f"<code>{verb.upper()} {escape(path)}</code> <small>{escape(first)}</small>"
     return f"<details><summary>{summary}</summary>{''.join(parts)}</details>"
 
 

@@ -10,12 +10,16 @@ from service.errors import NotFound
 from service.ids import STUDY_ID
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-NOT_FOUND = "the project has no such study"
 
 FIND = """
 select * from study
  where project_id = %(project)s and deleted_at is null and {column} = %(reference)s
 """
+
+
+def no_study(reference: str) -> NotFound:
+    """The refusal of a study that the project does not have."""
+    return NotFound(f"the project has no study {reference!r:.160}")
 
 
 async def lock_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Row:
@@ -36,9 +40,9 @@ async def _find(
 ) -> Row:
     by_id = STUDY_ID.fullmatch(reference)
     if not by_id and not _NAME.fullmatch(reference):
-        raise NotFound(NOT_FOUND)
+        raise no_study(reference)
     statement = FIND.format(column="public_id" if by_id else "name") + lock
     row = await fetch_one(connection, statement, {"project": project_id, "reference": reference})
     if row is None:
-        raise NotFound(NOT_FOUND)
+        raise no_study(reference)
     return row

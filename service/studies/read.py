@@ -6,10 +6,9 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
-from service.errors import NotFound
 from service.schemas.studies import BestSummary, Budget, Counts, Managed, Study, StudyItem
 from service.studies.completion import FEASIBLE
-from service.studies.find import NOT_FOUND, find_study
+from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
 
 SELECT = """
@@ -46,7 +45,7 @@ async def read_study(connection: AsyncConnection[Any], project_id: int, referenc
     found = await find_study(connection, project_id, reference)
     row = await fetch_one(connection, SELECT + " where s.id = %(id)s", {"id": found["id"]})
     if row is None:
-        raise NotFound(NOT_FOUND)
+        raise no_study(reference)
     counts, best = await _summaries(connection, [row["id"]])
     return _study(row, counts.get(row["id"], Counts()), best.get(row["id"]))
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from service.suggester.task import LENGTH, Answer, Fit, WarmUp, read_answer
 
@@ -120,43 +121,102 @@ class Child:
 
 
 class Lane:
-    """Up to `most` processes, each serving one batch at a time."""
+    """Up to `most` processes, each serving one batch at a time.
+
+    One more is started while all are busy.  It may have to load a model's libraries, which takes
+    seconds, so that whoever waits gets the first process that is free, new or not.
+    """
 
     def __init__(self, most: int) -> None:
-        self._free = asyncio.Semaphore(most)
+        self._most = most
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
+        self._starting: asyncio.Task[Child] | None = None
+        self._freed: asyncio.Future[None] | None = None  # done when the next process is given back
 
     @asynccontextmanager
-    async def child(self, study_id: int) -> AsyncIterator[Child]:
-        """A process for one batch, if possible one that knows the study; waits for a free one."""
-        async with self._free:
-            found = await self._pick(study_id)
-            self._busy.add(found)
-            try:
-                yield found
-            finally:
-                self._busy.discard(found)
-                if found.alive:
-                    self._idle.append(found)
+    async def child(self, study_id: int, *, model: bool = False) -> AsyncIterator[Child]:
+        """A process for one batch, if possible one that knows the study; waits for a free one.
+
+        One that is started for this loads what is needed first.  Raises OSError if none can be.
+        """
+        found = await self._take(study_id, model=model)
+        self._busy.add(found)
+        try:
+            yield found
+        finally:
+            self._busy.discard(found)
+            if found.alive:
+                self._idle.append(found)
+            if self._freed is not None:
+                self._freed.set_result(None)
+                self._freed = None
 
     async def warm_up(self, *, model: bool) -> None:
         """Have one process that has loaded what its batches need."""
         with suppress(ChildDied, TookTooLong):
-            async with self.child(0) as child:
+            async with self.child(0, model=model) as child:
                 await child.warm_up(model=model)
 
     async def close(self) -> None:
         """End all processes."""
+        if self._starting is not None:
+            self._starting.cancel()
+            (started,) = await asyncio.gather(self._starting, return_exceptions=True)
+            if isinstance(started, Child):
+                self._idle.append(started)
         for child in (*self._idle, *self._busy):
             await child.kill()
         self._idle.clear()
 
-    async def _pick(self, study_id: int) -> Child:
+    async def _take(self, study_id: int, *, model: bool) -> Child:
+        while True:
+            started = self._started()
+            if started is not None:
+                if not started.alive:
+                    return started  # whoever uses it learns why
+                self._idle.append(started)
+            found = self._pick(study_id)
+            if found is not None:
+                return found
+            if self._starting is None and len(self._busy) < self._most:
+                self._starting = asyncio.create_task(_start(model=model))
+            await self._change()
+
+    def _started(self) -> Child | None:
+        """The process that was being started, once it is there."""
+        if self._starting is None or not self._starting.done():
+            return None
+        done, self._starting = self._starting, None
+        return done.result()
+
+    async def _change(self) -> None:
+        """Wait until a process is given back, or has started."""
+        if self._freed is None:
+            self._freed = asyncio.get_running_loop().create_future()
+        awaited: list[asyncio.Future[Any]] = [self._freed]
+        if self._starting is not None:
+            awaited.append(self._starting)
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+
+    def _pick(self, study_id: int) -> Child | None:
         self._idle = [child for child in self._idle if child.alive]
         if not self._idle:
-            return await Child.start()
+            return None
         knowing = [child for child in self._idle if study_id in child.versions]
         best = knowing[0] if knowing else self._idle[-1]
         self._idle.remove(best)
         return best
+
+
+async def _start(*, model: bool) -> Child:
+    """A process that has loaded what it needs; or a dead one, if it died of that."""
+    child = await Child.start()
+    try:
+        if model:
+            with suppress(ChildDied, TookTooLong):
+                await child.warm_up(model=True)
+    except BaseException:
+        await child.kill()
+        raise
+    return child

@@ -24,23 +24,18 @@ class Lanes:
 
     quick: Lane
     models: Lane
-    loading: asyncio.Task[None] | None = None
+    _loading: asyncio.Task[None] | None = None
 
     def load_models(self) -> None:
         """Have one process load what fits need, before the first of them; a repeat does nothing."""
-        if self.loading is None:
-            self.loading = asyncio.create_task(self.models.warm_up(model=True))
-
-    async def loaded(self) -> None:
-        """Wait for that process: a second one would load the same beside it, and both be late."""
-        if self.loading is not None:
-            await asyncio.shield(self.loading)
+        if self._loading is None:
+            self._loading = asyncio.create_task(self.models.warm_up(model=True))
 
     async def close(self) -> None:
         """End all processes."""
-        if self.loading is not None:
-            self.loading.cancel()
-            await asyncio.gather(self.loading, return_exceptions=True)
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
         await self.quick.close()
         await self.models.close()
 
@@ -69,9 +64,7 @@ class Computing:
         Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
         """
         lane = self._lanes.models if order.model else self._lanes.quick
-        if order.model:
-            await self._lanes.loaded()
-        async with lane.child(order.lease.study_id) as child:
+        async with lane.child(order.lease.study_id, model=order.model) as child:
             fit, before, superseded = await self._fit(order, child)
             begun = time.monotonic()
             try:

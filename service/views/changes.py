@@ -11,7 +11,7 @@ from service.errors import NotFound
 from service.http.params import Params
 from service.resources import Resources
 from service.schemas.trials import Changes
-from service.studies.find import NOT_FOUND, find_study
+from service.studies.find import find_study
 from service.views.trials import SELECT, trial_item
 
 BETWEEN_LOOKS = 0.5  # seconds
@@ -61,7 +61,7 @@ async def _look(needs: Resources, study_id: int) -> Row:
     async with needs.cold() as connection:
         row = await fetch_one(connection, NOW, {"study": study_id})
     if row is None:
-        raise NotFound(NOT_FOUND)
+        raise NotFound("the study has been deleted")
     return row
 
 

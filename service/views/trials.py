@@ -9,8 +9,6 @@ from service.errors import NotFound
 from service.ids import TRIAL_ID
 from service.schemas.trials import AttemptItem, CheckpointOffer, Trial, TrialItem
 
-NOT_FOUND = "the project has no such trial"
-
 # The last step is looked up metric by metric: the end of each in the primary key, however long.
 COLUMNS = """
 select t.id, t.public_id, s.public_id as study, t.number, t.state, t.config, t.values, t.objective,
@@ -79,10 +77,10 @@ async def _one(
     connection: AsyncConnection[Any], statement: str, project_id: int, reference: str
 ) -> Row:
     if not TRIAL_ID.fullmatch(reference):
-        raise NotFound(NOT_FOUND)
+        raise NotFound(f"the project has no trial {reference!r:.160}")
     row = await fetch_one(connection, statement, {"trial": reference, "project": project_id})
     if row is None:
-        raise NotFound(NOT_FOUND)
+        raise NotFound(f"the project has no trial {reference!r:.160}")
     return row
 
 

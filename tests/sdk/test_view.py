@@ -17,6 +17,15 @@ def shown(renderable):
     return console.file.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("trials", "all trials have run"), ("too warm in here", "too warm in here")],
+)
+def test_why_a_study_ended_is_said_in_words(wire, reason, words):
+    info = StudyInfo.model_validate(wire.study(state="completed", state_reason=reason))
+    assert f"completed ({words})" in shown(_view.render(info, {}, [], NOW))
+
+
 def test_a_study_on_the_screen(wire):
     info = StudyInfo.model_validate(
         wire.study(

@@ -116,6 +116,20 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+# Why a study ended, where a word of the service says so; anything else was written by a person.
+REASONS = {
+    "trials": "all trials have run",
+    "hours": "its time is up",
+    "target": "the target is reached",
+    "exhausted": "no untried config is left",
+}
+
+
+def why(reason: str) -> str:
+    """The reason of a study's state in words."""
+    return REASONS.get(reason, reason)
+
+
 def _headline(info: StudyInfo, now: datetime) -> Text:
     counts = info.trials
     parts = [
@@ -125,7 +139,7 @@ def _headline(info: StudyInfo, now: datetime) -> Text:
     ]
     line = Text.assemble((info.name, "bold"), "  ", info.state)
     if info.state_reason:
-        line.append(f" ({info.state_reason})")
+        line.append(f" ({why(info.state_reason)})")
     line.append("  " + (", ".join(parts) or "no trials yet"))
     left = time_left(info, now)
     if left is not None and info.finished_at is None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trimtab._view import config_text, number
+from trimtab._view import config_text, number, why
 from trimtab.cli.output import console, print_json, print_table
 from trimtab.cli.server import connect
 from trimtab.models import LogItem, StudyItem, TrialInfo
@@ -153,7 +153,7 @@ def export(
 def _study_row(study: StudyItem) -> tuple[object, ...]:
     total = f" of {study.budget.trials}" if study.budget.trials else ""
     value = f"{study.objectives[0].metric}={number(study.best.value)}" if study.best else ""
-    reason = f" ({study.state_reason})" if study.state_reason else ""
+    reason = f" ({why(study.state_reason)})" if study.state_reason else ""
     return (
         study.name,
         study.state + reason,
