@@ -15,7 +15,7 @@ from math import ceil
 from service.suggester.survey import Standing
 
 LOOK_SECONDS = 0.15  # between two looks at a study that is being asked, with something to spare
-MARGIN = 1.5  # asks do not come evenly
+MARGIN = 1.5  # asks do not come evenly, and a batch that fits hyperparameters takes longer
 WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
 MODEL_AHEAD = 2  # where a model makes them: a second worker does not wait for a fit either
@@ -62,8 +62,8 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
         return None
     fit_seconds = 0.0 if instant else standing.fit_seconds
     rate = max(rate, standing.appetite)
-    until_next = rate * (LOOK_SECONDS + fit_seconds)
-    ahead = max(1 if instant else MODEL_AHEAD, standing.running, ceil(MARGIN * until_next))
+    until_next = MARGIN * rate * (LOOK_SECONDS + fit_seconds)
+    ahead = max(1 if instant else MODEL_AHEAD, standing.running, ceil(until_next) + 1)
     if standing.trial_seconds is None and not instant:
         ahead += standing.demands  # how soon they are back, nobody knows yet
     wanted = standing.demands + ahead
