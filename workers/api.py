@@ -35,7 +35,7 @@ class HttpFleetApi:
         cursor = None
         while True:
             params = {"state": "active", "limit": _PAGE, "cursor": cursor}
-            call = Call("GET", "/v1/studies", params=params, timeout=10)
+            call = Call("GET", "/v1/studies", params=params, timeout=5)
             page = self._transport.send(call, _LIST).body
             found.extend(page["items"])
             cursor = page["next"]
