@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from search.encoding import Cube, Mask
 from search.parameters import ChoiceParameter
@@ -112,7 +113,7 @@ def _reflect(u: Floats) -> Floats:
     return np.where(folded > 1, 2 - folded, folded)
 
 
-def _keyed(rows: Floats, order: Floats) -> Iterator[tuple[int, bytes]]:
+def _keyed(rows: Floats, order: npt.NDArray[np.intp]) -> Iterator[tuple[int, bytes]]:
     """The places in `order` with the keys of their rows, worked out as far as they are needed."""
     for start in range(0, len(order), AT_A_TIME):
         places = order[start : start + AT_A_TIME]

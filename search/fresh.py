@@ -45,6 +45,8 @@ def leftovers(
     Drawn at random among the first LEFTOVERS that the walk meets.  Since the walk has more stops
     than `seen` has keys, only a space without a fresh config comes back short.
     """
+    if not count:
+        return []
     stops = walk(space, points=len(seen) + count + 1)
     free = list(islice(_fresh(stops, seen), max(count, LEFTOVERS)))
     picks = rng.permutation(len(free))[:count]
