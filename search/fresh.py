@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from search.encoding import config_key
-from search.searcher import History, Suggestion
+from search.searcher import Batch, History, Memo, Suggestion
 from search.space import SearchSpace
 from search.values import Value
 from search.walk import walk
@@ -45,10 +45,24 @@ def leftovers(
     Drawn at random among the first LEFTOVERS that the walk meets.  Since the walk has more stops
     than `seen` has keys, only a space without a fresh config comes back short.
     """
+    if not count:
+        return []
     stops = walk(space, points=len(seen) + count + 1)
     free = list(islice(_fresh(stops, seen), max(count, LEFTOVERS)))
     picks = rng.permutation(len(free))[:count]
     return [free[pick] for pick in picks]
+
+
+def topped_up(
+    history: History, found: Iterable[Suggestion], count: int, memo: Memo | None
+) -> Batch:
+    """The batch, with what the space has left where it is too nearly used up to search."""
+    seen = taken_keys(history)
+    fresh = take_fresh(found, seen, count)
+    rest = leftovers(history.problem.space, seen, count - len(fresh), history.rng())
+    origin = {"by": "random", "because": "few untried configs are left"}
+    fresh += [Suggestion(config=config, origin=origin) for config in rest]
+    return Batch(suggestions=fresh, memo=memo, exhausted=len(fresh) < count)
 
 
 def _fresh(configs: Iterator[dict[str, Value]], seen: set[str]) -> Iterator[dict[str, Value]]:

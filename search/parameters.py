@@ -17,6 +17,7 @@ NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 MAX_CHOICES = 1000
 MAX_TEXT = 1000
 MAX_INT = 2**53  # the integers that a JSON number and a float64 hold exactly
+FEWEST_FLOATS = 2**30  # in a range that is searched: places in it are then known to nine digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class FloatParameter(Wire):
                 object.__setattr__(self, field, float(value))
         object.__setattr__(self, "when", tuple(self.when))
         _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
-        _check_resolution(self.name, self.low, self.high, self.step)
+        _check_resolution(self.name, self.low, self.high, log=self.log, step=self.step)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
 
@@ -196,8 +197,14 @@ def _check_bounds(name: str, low: float, high: float, *, log: bool, step: float 
         raise InvalidSpace(f"{name}: log and step exclude each other, got step={step}")
 
 
-def _check_resolution(name: str, low: float, high: float, step: float | None) -> None:
-    """Refuse steps so fine that neighbouring levels are the same float."""
+def _check_resolution(name: str, low: float, high: float, *, log: bool, step: float | None) -> None:
+    """Refuse ranges and steps so fine that what lies between is rounding."""
+    a, b = (math.log(low), math.log(high)) if log else (low, high)
+    if step is None and low < high and b - a < FEWEST_FLOATS * max(math.ulp(a), math.ulp(b)):
+        raise InvalidSpace(
+            f"{name}: low and high are so close that floats between them are too coarse to search, "
+            f"got low={low}, high={high}"
+        )
     if step is not None and step < 4 * max(math.ulp(low), math.ulp(high)):
         raise InvalidSpace(f"{name}: floats between {low} and {high} are coarser than step={step}")
 

@@ -17,6 +17,7 @@ from search.schedulers.median import Median
 from search.searcher import Searcher, features_of
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
@@ -24,13 +25,13 @@ from search.searchers.sobol import Sobol
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | Grid | Phased | Random | Sobol, Tagged()
+    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol, Tagged()
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
 
 SEARCHERS: Mapping[str, type[Searcher]] = {
     searcher.kind_of(): searcher
-    for searcher in (AutoSearcher, BoTorch, Grid, Phased, Random, Sobol)
+    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol)
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)

@@ -17,7 +17,7 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
 from search.bayes.anchored import Anchored, Observed
-from search.bayes.candidates import Candidates
+from search.candidates import Candidates
 from search.scales import Floats
 
 SAMPLES = 128

@@ -19,16 +19,16 @@ from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
 from search.bayes.acquire import Pick, choose
-from search.bayes.candidates import Candidates
 from search.bayes.model import build, fit
-from search.bayes.targets import Targets, targets
 from search.bayes.warm import Last, plan_fit, write
+from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
-from search.fresh import leftovers, take_fresh, taken_keys
+from search.fresh import topped_up
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
-from search.searcher import Batch, History, Memo, Suggestion
+from search.searcher import Batch, History, Suggestion
+from search.targets import Targets, targets, telling
 from search.values import JSON
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             fitted = known.model(history, settings.fit_evaluations, rng)
             picks = choose(
                 fitted.gp,
-                Candidates(cube, history.taken(), rng),
+                Candidates(cube, cube.encode(history.taken()), rng),
                 best=known.rows[np.argsort(known.aims.y, kind="stable")],
                 pending=cube.encode(history.pending()),
                 count=count,
@@ -108,16 +108,7 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
         return sobol_instead(history, count, because[:500])
-    return _topped_up(history, found, count, write(fitted.last))
-
-
-def telling(losses: Sequence[float], limit: int, rng: np.random.Generator) -> list[int]:
-    """The places of at most `limit` losses: the lowest fill a third of it, the rest is drawn."""
-    if len(losses) <= limit:
-        return list(range(len(losses)))
-    order = np.argsort(losses, kind="stable")
-    others = rng.permutation(order[limit // 3 :])[: limit - limit // 3]
-    return sorted([*order[: limit // 3].tolist(), *others.tolist()])
+    return topped_up(history, found, count, write(fitted.last))
 
 
 @contextmanager
@@ -154,13 +145,3 @@ def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(known.rows)}
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)
-
-
-def _topped_up(history: History, found: list[Suggestion], count: int, memo: Memo) -> Batch:
-    """The batch, with what the space has left where it is too nearly used up to search."""
-    seen = taken_keys(history)
-    fresh = take_fresh(found, seen, count)
-    rest = leftovers(history.problem.space, seen, count - len(fresh), history.rng())
-    origin = {"by": "random", "because": "few untried configs are left"}
-    fresh += [Suggestion(config=config, origin=origin) for config in rest]
-    return Batch(suggestions=fresh, memo=memo, exhausted=len(fresh) < count)

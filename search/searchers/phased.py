@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
-Part: TypeAlias = Annotated[Random | Sobol | Grid | BoTorch, Tagged()]
+Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch, Tagged()]
 
 VERSION = 1
 PARTS = ("first", "then")

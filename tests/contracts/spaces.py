@@ -1,7 +1,9 @@
 """Spaces of every kind, which every searcher must serve, and random ones for properties."""
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
+from search.errors import InvalidSpace
 from search.parameters import (
     ChoiceParameter,
     Condition,
@@ -80,10 +82,10 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
     match kind:
         case "float":
             low, high = sorted(draw(st.tuples(*[st.floats(-1e6, 1e6)] * 2)))
-            return FloatParameter(name=name, low=low, high=high)
+            return _wide_enough(name, low, high, log=False)
         case "log":
             low, high = sorted(draw(st.tuples(*[st.floats(1e-9, 1e9)] * 2)))
-            return FloatParameter(name=name, low=low, high=high, log=True)
+            return _wide_enough(name, low, high, log=True)
         case "step":
             low, step = draw(st.floats(-100, 100)), draw(st.floats(1e-3, 10))
             return FloatParameter(name=name, low=low, high=low + draw(st.floats(0, 50)), step=step)
@@ -97,6 +99,13 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
             low, high = sorted(draw(st.tuples(*[st.integers(-(10**9), 10**9)] * 2)))
             step = draw(st.integers(1, 7)) if kind == "stride" else 1
             return IntParameter(name=name, low=low, high=high, step=step)
+
+
+def _wide_enough(name: str, low: float, high: float, *, log: bool) -> FloatParameter:
+    try:
+        return FloatParameter(name=name, low=low, high=high, log=log)
+    except InvalidSpace:
+        reject()
 
 
 @st.composite

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.encoding import INACTIVE, Cube, config_key, decode, encode
+from search.errors import InvalidSpace
 from search.parameters import ChoiceParameter, Condition, FloatParameter, IntParameter
 from search.space import SearchSpace
 from tests.contracts.spaces import SPACES, TINY, space, spaces
@@ -166,3 +167,13 @@ def test_equal_configs_have_equal_keys_and_true_is_not_one():
     assert config_key({"b": 1, "a": 2.0}) == config_key({"a": 2, "b": 1.0})
     assert config_key({"a": True}) != config_key({"a": 1})
     assert config_key({"a": "1"}) != config_key({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log"),
+    [(0.0, 5e-324, False), (1.0, 1.0 + 1e-9, False), (1e9, 1e9 * (1 + 1e-9), True)],
+)
+def test_a_range_of_hardly_any_floats_is_refused(low, high, log):
+    with pytest.raises(InvalidSpace, match="x: low and high are so close"):
+        FloatParameter(name="x", low=low, high=high, log=log)
+    assert FloatParameter(name="x", low=low, high=low or 1.0, log=log)

@@ -14,6 +14,7 @@ from search.registry import SEARCHERS, SearcherSettings, check_supported, unsupp
 from search.searcher import History, Memo
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
@@ -43,6 +44,14 @@ class TestBoTorch(SearcherContract):
     searcher = QUICK
 
 
+class TestGP(SearcherContract):
+    searcher = GP()
+
+
+class TestPhasedGP(SearcherContract):
+    searcher = Phased(first=Sobol(), then=GP(candidates=400), after=8)
+
+
 class TestPhased(SearcherContract):
     searcher = Phased(first=Sobol(), then=Random(), after=4)
 
@@ -66,7 +75,7 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 
 def test_every_searcher_is_registered_under_its_kind():
-    assert set(SEARCHERS) == {"auto", "botorch", "grid", "phased", "random", "sobol"}
+    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind
 

@@ -185,7 +185,7 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
-    assert set(SEARCHERS) == {"auto", "botorch", "grid", "phased", "random", "sobol"}
+    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
 
 
 def test_a_batch_does_not_cross_into_the_models_trials() -> None:

@@ -6,31 +6,33 @@ distinct configs.  Numbers are those of a comparison over 57 tuning tasks, where
 gradients made no difference that could be told from noise.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from search.encoding import Cube, Mask
 from search.parameters import ChoiceParameter
 from search.scales import Floats, Levels
-from search.values import Config
 from search.walk import walk
 
 FEW = 2000
 SMALL_STEPS = 0.3  # the part of the mutations that move a tenth as far
+AT_A_TIME = 64  # rows whose keys are worked out together
 
 
 class Candidates:
-    """Rows of one space that nobody has tried.
+    """Rows of one space that nobody has tried: none of `taken`, which are encoded configs.
 
     `everything` holds the rows of all configs, tried or not, where there are few enough to score
     each of them, and is None elsewhere.
     """
 
-    def __init__(self, cube: Cube, taken: Iterable[Config], rng: np.random.Generator) -> None:
+    def __init__(self, cube: Cube, taken: Floats, rng: np.random.Generator) -> None:
         self.cube, self.rng = cube, rng
-        self._taken = set(_keys(cube.encode(taken)))
+        self._taken = set(_keys(taken))
         self.everything = _everything(cube)
         self._unordered = [
             isinstance(p, ChoiceParameter) and not p.ordered for p in cube.space.parameters
@@ -45,6 +47,16 @@ class Candidates:
         snapped = self.cube.snap(rows)
         places = {key: place for place, key in enumerate(_keys(snapped)) if key not in self._taken}
         return snapped[list(places.values())]
+
+    def best_untried(self, snapped: Floats, values: Floats, count: int) -> list[int]:
+        """The places of the `count` rows with the highest values, without repeats or taken ones."""
+        found: dict[bytes, int] = {}
+        for place, key in _keyed(snapped, np.argsort(-values, kind="stable")):
+            if key not in self._taken:
+                found.setdefault(key, place)
+            if len(found) == count:
+                break
+        return list(found.values())
 
     def uniform(self, count: int) -> Floats:
         """Rows drawn uniformly."""
@@ -88,7 +100,8 @@ class Candidates:
 
 
 def _everything(cube: Cube) -> Floats | None:
-    if any(scale.count is None for scale in cube.scales):
+    counts = [scale.count for scale in cube.scales]
+    if None in counts or (not cube.space.conditional and math.prod(counts) > FEW):  # type: ignore[arg-type]
         return None
     configs = list(islice(walk(cube.space), FEW + 1))
     return cube.encode(configs) if len(configs) <= FEW else None
@@ -98,6 +111,13 @@ def _reflect(u: Floats) -> Floats:
     """Back into [0, 1], as off a mirror."""
     folded = np.abs(u) % 2
     return np.where(folded > 1, 2 - folded, folded)
+
+
+def _keyed(rows: Floats, order: npt.NDArray[np.intp]) -> Iterator[tuple[int, bytes]]:
+    """The places in `order` with the keys of their rows, worked out as far as they are needed."""
+    for start in range(0, len(order), AT_A_TIME):
+        places = order[start : start + AT_A_TIME]
+        yield from zip(places.tolist(), _keys(rows[places]), strict=True)
 
 
 def _keys(rows: Floats) -> list[bytes]:

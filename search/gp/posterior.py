@@ -1,0 +1,119 @@
+"""What a Gaussian process with given hyperparameters believes, observed and pending points alike.
+
+A pending point counts as observed at the posterior mean there: no mean changes, and the variance
+falls as it would with any outcome.  Its row is appended to the Cholesky factor; nothing is factored
+again.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+
+from search.gp.fit import NUGGET, Hyperparameters
+from search.gp.kernels import Kernel, squared_distances
+from search.scales import Floats
+
+SMALLEST_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Of b points: mean and variance of what the function is there, noise left out.
+
+    V = L^-1 k(X, points), N x b, keeps what a further observation needs to know.
+    """
+
+    mean: Floats
+    variance: Floats
+    V: Floats
+
+    @property
+    def sd(self) -> Floats:
+        """The standard deviations."""
+        return np.sqrt(self.variance)
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """The process given n observations, and N - n pending points after them.
+
+    X holds the scaled features, N x c; L L' = k(X, X) + noise; a = (L L')^-1 (y - m), n;
+    `best` is the lowest posterior mean at any of the points.
+    """
+
+    kernel: Kernel
+    scale: Floats
+    noise: float
+    X: Floats
+    L: Floats
+    a: Floats
+    mean: float
+    best: float
+
+    @classmethod
+    def of(
+        cls, kernel: Kernel, at: Hyperparameters, features: Floats, owners: list[int], y: Floats
+    ) -> "Posterior":
+        """Given observations y at rows of features; raises LinAlgError."""
+        scale = np.array(at.lengths)[owners]
+        X = features / scale
+        C = kernel.correlation(squared_distances(X, X))
+        noise = at.noise + NUGGET
+        L = cholesky(_on_diagonal(C, 1.0 + noise), lower=True, check_finite=False)
+        sides = solve_triangular(
+            L, np.stack([y, np.ones_like(y)], 1), lower=True, check_finite=False
+        )
+        solved = solve_triangular(L, sides, lower=True, trans="T", check_finite=False)
+        # Generalised least squares for the constant mean.
+        m = float(solved[:, 0].sum() / solved[:, 1].sum())
+        a = solved[:, 0] - m * solved[:, 1]
+        # (C + noise I) a = y - m, so the posterior mean m + C a at the points is y - noise a.
+        best = float(np.min(y - noise * a))
+        return cls(kernel, scale, noise, X, L, a, m, best)
+
+    def believe(self, features: Floats) -> Belief:
+        """At rows of features, b x c."""
+        K = self._cross(self.X, features)
+        mean = self.mean + self.a @ K[: len(self.a)]
+        V = solve_triangular(self.L, K, lower=True, overwrite_b=True, check_finite=False)
+        return Belief(mean, _variance(np.square(V).sum(axis=0)), V)
+
+    def pending(self, features: Floats) -> "Posterior":
+        """With these rows under way as well; raises LinAlgError."""
+        belief = self.believe(features)
+        N, k = len(self.X), len(features)
+        X = features / self.scale
+        C = self.kernel.correlation(squared_distances(X, X)) - belief.V.T @ belief.V
+        L = np.zeros((N + k, N + k), order="F")
+        L[:N, :N] = self.L
+        L[N:, :N] = belief.V.T
+        corner = _on_diagonal(C, belief.variance + self.noise)
+        L[N:, N:] = cholesky(corner, lower=True, check_finite=False)
+        best = min(self.best, float(np.min(belief.mean)))
+        return replace(self, X=np.concatenate([self.X, X]), L=L, best=best)
+
+    def believe_again(self, features: Floats, before: Belief) -> Belief:
+        """What a belief becomes with the points that are pending since."""
+        N = len(before.V)
+        K = self._cross(self.X[N:], features) - self.L[N:, :N] @ before.V
+        new = solve_triangular(self.L[N:, N:], K, lower=True, check_finite=False)
+        variance = _variance(1.0 - before.variance + np.square(new).sum(axis=0))
+        return Belief(before.mean, variance, np.concatenate([before.V, new]))
+
+    def correlation(self, features: Floats) -> Floats:
+        """The prior correlation of one row of features, 1 x c, with each observed point."""
+        return self._cross(self.X[: len(self.a)], features)[:, 0]
+
+    def _cross(self, X: Floats, features: Floats) -> Floats:
+        """k(X, features), with columns contiguous, as LAPACK wants them."""
+        return self.kernel.correlation(squared_distances(features / self.scale, X)).T
+
+
+def _variance(explained: Floats) -> Floats:
+    return np.maximum(1.0 - explained, SMALLEST_VARIANCE)
+
+
+def _on_diagonal(C: Floats, diagonal: Floats | float) -> Floats:
+    np.fill_diagonal(C, diagonal)
+    return C

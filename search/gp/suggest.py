@@ -1,0 +1,97 @@
+"""One batch of the Gaussian process searcher, from history to suggestions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search.candidates import Candidates
+from search.encoding import Cube
+from search.fallback import sobol_instead
+from search.fresh import topped_up
+from search.gp import memo
+from search.gp.acquire import Pick, choose
+from search.gp.ensemble import Ensemble
+from search.gp.known import FIT_POINTS, Known
+from search.gp.memo import Fitted
+from search.gp.threads import one_thread
+from search.outcomes import Lesson, lessons
+from search.searcher import Batch, History, Suggestion
+from search.targets import Targets
+from search.values import JSON
+
+if TYPE_CHECKING:
+    from search.searchers.gp import GP
+
+MAX_PENDING = 256  # the latest; more would cost time and say little that these do not
+NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
+
+
+def suggest(settings: GP, history: History, count: int) -> Batch:
+    """`count` configs by expected improvement, or Sobol points that say why not."""
+    cube = Cube(history.problem.space)
+    taught = lessons(history.problem, history.trials)
+    if sum(lesson.measured for lesson in taught) < 2:
+        return sobol_instead(history, count, "fewer than two trials have a finite result")
+    if not cube.free:
+        return sobol_instead(history, count, "no parameter has more than one value")
+    try:
+        with one_thread(), np.errstate(divide="raise", over="raise", invalid="raise"):
+            found, fitted = _search(settings, history, cube, taught, count)
+    except NUMERICAL as error:
+        because = f"the model failed: {type(error).__name__}: {error}"
+        return sobol_instead(history, count, because[:500])
+    # A fit on all lessons follows from the history alone; one on some of them is kept.
+    kept = memo.write(fitted) if len(taught) > FIT_POINTS else None
+    return topped_up(history, found, count, kept)
+
+
+def _search(
+    settings: GP, history: History, cube: Cube, taught: Sequence[Lesson], count: int
+) -> tuple[list[Suggestion], Fitted]:
+    rng = history.rng()
+    rows = cube.encode(history.taken())  # the trials stand first
+    place = {trial.number: place for place, trial in enumerate(history.trials)}
+    known = Known.of(cube, taught, rows[[place[lesson.number] for lesson in taught]])
+    fitted = _remembered(history, known) or known.fit(settings.fit_evaluations, rng)
+    known = known.nearby(fitted.members[0], rng)
+    ensemble, aims = known.ensemble(fitted)
+    if len(pending := cube.encode(history.pending())[-MAX_PENDING:]):
+        ensemble = ensemble.pending(cube.features(pending))
+    candidates = Candidates(cube, rows, rng)
+    picks = choose(ensemble, candidates, best=known.best, count=count, rows=settings.candidates)
+    told = Told(history, known, ensemble, aims.plain)
+    return [told.suggestion(pick) for pick in picks], fitted
+
+
+def _remembered(history: History, known: Known) -> Fitted | None:
+    """The last fit, where it was on part of the lessons and is recent enough."""
+    last = memo.read(history.memo) if len(known) > FIT_POINTS else None
+    return last if last is not None and last.serves(len(known), len(known.cube.free)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a suggestion says of itself, in the units of the metric."""
+
+    history: History
+    known: Known
+    ensemble: Ensemble
+    aims: Targets
+
+    def suggestion(self, pick: Pick) -> Suggestion:
+        """The pick as a config, with its reasons."""
+        sign = 1.0 if self.history.problem.objectives[0].goal == "minimize" else -1.0
+        numbers = {
+            "acquisition": pick.acquisition,
+            "mean": sign * self.aims.loss(pick.mean),
+            "sd": pick.sd * self.aims.scale,
+        }
+        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
+        nearest = self.known.numbers[int(np.argmax(self.ensemble.similarity(pick.features)))]
+        origin = {"by": "gp", **finite, "seen": len(self.known), "nearest": nearest}
+        return Suggestion(config=self.known.cube.decode(pick.row), origin=origin)
