@@ -9,7 +9,7 @@ import asyncio
 import os
 import pickle
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ class Child:
 
     process: asyncio.subprocess.Process
     versions: dict[int, int] = field(default_factory=dict)  # of the studies that it remembers
-    warm: bool = False
+    loaded: set[str] = field(default_factory=set)
 
     @classmethod
     async def start(cls) -> "Child":
@@ -57,16 +57,15 @@ class Child:
         """Whether the process still runs."""
         return self.process.returncode is None
 
-    async def warm_up(self, *, model: bool) -> None:
+    async def warm_up(self, modules: Sequence[str]) -> None:
         """Load what batches need; raises ChildDied, TookTooLong."""
-        if not self.warm:
-            await self._ask(WarmUp(model), LOADING_SECONDS)
-            self.warm = model
+        if missing := [name for name in modules if name not in self.loaded]:
+            await self._ask(WarmUp(missing), LOADING_SECONDS)
+            self.loaded.update(missing)
 
     async def fit(self, task: Fit, seconds: float) -> Answer:
         """Compute a batch; raises ChildDied, and TookTooLong after as many seconds."""
-        if task.model:
-            await self.warm_up(model=True)
+        await self.warm_up(task.modules)
         answer = await self._ask(task, seconds)
         for study_id in task.forget:
             self.versions.pop(study_id, None)
@@ -140,11 +139,11 @@ class Lane:
                 if found.alive:
                     self._idle.append(found)
 
-    async def warm_up(self, *, model: bool) -> None:
+    async def warm_up(self, modules: Sequence[str]) -> None:
         """Have one process that has loaded what its batches need."""
         with suppress(ChildDied, TookTooLong):
             async with self.child(0) as child:
-                await child.warm_up(model=model)
+                await child.warm_up(modules)
 
     async def close(self) -> None:
         """End all processes."""
