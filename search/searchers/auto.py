@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, final
 
 from search.problem import Problem
 from search.searcher import Batch, Feature, History, Searcher, Suggestion, features_of
-from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from search.settings import check_range
@@ -15,7 +15,7 @@ from search.values import Whole
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoSearcher(Searcher):
-    """Sobol points first, then BoTorch; Sobol throughout where BoTorch cannot serve the problem.
+    """Sobol points first, then Gaussian processes; Sobol throughout where those cannot serve.
 
     `initial` says how many trials come first.  By default 10, which did best in comparisons on
     spaces of up to 20 parameters, and one for every two parameters beyond that.  The origin of
@@ -32,25 +32,25 @@ class AutoSearcher(Searcher):
             check_range("initial", self.initial, 1, 100_000)
 
     def suggest(self, history: History, count: int) -> Batch:
-        refused = [
-            reason
-            for feature, reason in features_of(history.problem)
-            if feature not in BoTorch.features
-        ]
-        if refused:
-            choice = f"sobol throughout: botorch cannot serve this study, {'; '.join(refused)}"
+        if refused := refusals(history.problem):
+            choice = f"sobol throughout: gp cannot serve this study, {'; '.join(refused)}"
             return _explain(Sobol().suggest(history, count), choice, choice)
         first = self.first_trials(history.problem)
-        phased = Phased(first=Sobol(), then=BoTorch(), after=first)
+        phased = Phased(first=Sobol(), then=GP(), after=first)
         return _explain(
             phased.suggest(history, count),
             f"sobol: the first {first} trials cover the space",
-            f"botorch: one objective, after {first} trials that cover the space",
+            f"gp: one objective, after {first} trials that cover the space",
         )
 
     def first_trials(self, problem: Problem) -> int:
         """How many trials cover the space before a model chooses."""
         return self.initial or max(10, len(problem.space.parameters) // 2)
+
+
+def refusals(problem: Problem) -> list[str]:
+    """Why no model serves the problem, a sentence each; empty when one does."""
+    return [reason for feature, reason in features_of(problem) if feature not in GP.features]
 
 
 def _explain(batch: Batch, covering: str, searching: str) -> Batch:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from search.fallback import sobol_instead
@@ -20,8 +21,6 @@ from service.suggester.history import Trials
 from service.suggester.task import LENGTH, Answer, Fit, WarmUp, write_answer
 
 LONGEST_ERROR = 500  # characters
-HEAVY = "search.bayes.suggest"  # brings torch, gpytorch and botorch
-LIGHT = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
 
 def main() -> None:
@@ -49,8 +48,7 @@ def _read(source: BinaryIO, tasks: "queue.SimpleQueue[Fit | WarmUp]") -> None:
 
 def _serve(task: Fit | WarmUp, remembered: dict[int, Trials]) -> bytes:
     if isinstance(task, WarmUp):
-        for name in (HEAVY,) if task.model else LIGHT:
-            importlib.import_module(name)
+        _load(task.modules)
         return write_answer(Answer())
     try:
         return write_answer(compute(task, remembered))
@@ -74,8 +72,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         batch=fit.batch,
         memo=fit.memo,
     )
-    if fit.model:
-        importlib.import_module(HEAVY)  # not part of what the fit takes
+    _load(fit.modules)  # not part of what the fit takes
     begun = time.monotonic()
     batch = _suggest(fit, history)
     return Answer(
@@ -90,6 +87,11 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         seconds=time.monotonic() - begun,
         error=_because(batch),
     )
+
+
+def _load(modules: Sequence[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)
 
 
 def _suggest(fit: Fit, history: History) -> Batch:

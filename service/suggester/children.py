@@ -9,7 +9,7 @@ import asyncio
 import os
 import pickle
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +36,7 @@ class Child:
 
     process: asyncio.subprocess.Process
     versions: dict[int, int] = field(default_factory=dict)  # of the studies that it remembers
-    warm: bool = False
+    loaded: set[str] = field(default_factory=set)
 
     @classmethod
     async def start(cls) -> "Child":
@@ -58,16 +58,15 @@ class Child:
         """Whether the process still runs."""
         return self.process.returncode is None
 
-    async def warm_up(self, *, model: bool) -> None:
+    async def warm_up(self, modules: Sequence[str]) -> None:
         """Load what batches need; raises ChildDied, TookTooLong."""
-        if not self.warm:
-            await self._ask(WarmUp(model), LOADING_SECONDS)
-            self.warm = model
+        if missing := [name for name in modules if name not in self.loaded]:
+            await self._ask(WarmUp(missing), LOADING_SECONDS)
+            self.loaded.update(missing)
 
     async def fit(self, task: Fit, seconds: float) -> Answer:
         """Compute a batch; raises ChildDied, and TookTooLong after as many seconds."""
-        if task.model:
-            await self.warm_up(model=True)
+        await self.warm_up(task.modules)
         answer = await self._ask(task, seconds)
         for study_id in task.forget:
             self.versions.pop(study_id, None)
@@ -135,12 +134,12 @@ class Lane:
         self._freed: asyncio.Future[None] | None = None  # done when the next process is given back
 
     @asynccontextmanager
-    async def child(self, study_id: int, *, model: bool = False) -> AsyncIterator[Child]:
+    async def child(self, study_id: int, *, modules: Sequence[str] = ()) -> AsyncIterator[Child]:
         """A process for one batch, if possible one that knows the study; waits for a free one.
 
         One that is started for this loads what is needed first.  Raises OSError if none can be.
         """
-        found = await self._take(study_id, model=model)
+        found = await self._take(study_id, modules)
         self._busy.add(found)
         try:
             yield found
@@ -152,11 +151,11 @@ class Lane:
                 self._freed.set_result(None)
                 self._freed = None
 
-    async def warm_up(self, *, model: bool) -> None:
+    async def warm_up(self, modules: Sequence[str]) -> None:
         """Have one process that has loaded what its batches need."""
         with suppress(ChildDied, TookTooLong):
-            async with self.child(0, model=model) as child:
-                await child.warm_up(model=model)
+            async with self.child(0, modules=modules) as child:
+                await child.warm_up(modules)
 
     async def close(self) -> None:
         """End all processes."""
@@ -169,18 +168,18 @@ class Lane:
             await child.kill()
         self._idle.clear()
 
-    async def _take(self, study_id: int, *, model: bool) -> Child:
+    async def _take(self, study_id: int, modules: Sequence[str]) -> Child:
         while True:
             started = self._started()
             if started is not None:
                 if not started.alive:
                     return started  # whoever uses it learns why
                 self._idle.append(started)
-            found = self._pick(study_id)
+            found = self._pick(study_id, modules)
             if found is not None:
                 return found
             if self._starting is None and len(self._busy) < self._most:
-                self._starting = asyncio.create_task(_start(model=model))
+                self._starting = asyncio.create_task(_start(modules))
             await self._change()
 
     def _started(self) -> Child | None:
@@ -199,23 +198,23 @@ class Lane:
             awaited.append(self._starting)
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
 
-    def _pick(self, study_id: int) -> Child | None:
+    def _pick(self, study_id: int, modules: Sequence[str]) -> Child | None:
         self._idle = [child for child in self._idle if child.alive]
         if not self._idle:
             return None
-        knowing = [child for child in self._idle if study_id in child.versions]
-        best = knowing[0] if knowing else self._idle[-1]
+        ready = [child for child in self._idle if child.loaded.issuperset(modules)] or self._idle
+        knowing = [child for child in ready if study_id in child.versions]
+        best = knowing[0] if knowing else ready[-1]
         self._idle.remove(best)
         return best
 
 
-async def _start(*, model: bool) -> Child:
+async def _start(modules: Sequence[str]) -> Child:
     """A process that has loaded what it needs; or a dead one, if it died of that."""
     child = await Child.start()
     try:
-        if model:
-            with suppress(ChildDied, TookTooLong):
-                await child.warm_up(model=True)
+        with suppress(ChildDied, TookTooLong):
+            await child.warm_up(modules)
     except BaseException:
         await child.kill()
         raise

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from search.values import Config
 from service.db.engine import HotPool
@@ -11,6 +11,7 @@ from service.studies.spec import Spec
 from service.suggester.batches import BatchLease, Before, Made, Proposal, read_before
 from service.suggester.children import Child, ChildDied, Lane, TookTooLong
 from service.suggester.history import read_changed
+from service.suggester.models import modules
 from service.suggester.plan import Plan
 from service.suggester.task import Answer, Fit
 
@@ -24,18 +25,18 @@ class Lanes:
 
     quick: Lane
     models: Lane
-    _loading: asyncio.Task[None] | None = None
+    _loading: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
 
-    def load_models(self) -> None:
+    def load_models(self, modules: tuple[str, ...]) -> None:
         """Have one process load what fits need, before the first of them; a repeat does nothing."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(self.models.warm_up(model=True))
+        if modules not in self._loading:
+            self._loading[modules] = asyncio.create_task(self.models.warm_up(modules))
 
     async def close(self) -> None:
         """End all processes."""
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+        for task in self._loading.values():
+            task.cancel()
+        await asyncio.gather(*self._loading.values(), return_exceptions=True)
         await self.quick.close()
         await self.models.close()
 
@@ -64,7 +65,8 @@ class Computing:
         Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
         """
         lane = self._lanes.models if order.model else self._lanes.quick
-        async with lane.child(order.lease.study_id, model=order.model) as child:
+        needed = modules(order.spec.searcher) if order.model else ()
+        async with lane.child(order.lease.study_id, modules=needed) as child:
             fit, before, superseded = await self._fit(order, child)
             begun = time.monotonic()
             try:
@@ -80,7 +82,7 @@ class Computing:
         """As many Sobol points, beside whatever is in the buffer."""
         async with self._lanes.quick.child(order.lease.study_id) as child:
             fit, before, _ = await self._fit(order, child)
-            sobol = replace(fit, because=because, count=count, reserved=before.buffer, model=False)
+            sobol = replace(fit, because=because, count=count, reserved=before.buffer, modules=())
             try:
                 answer = await child.fit(sobol, FALLBACK_SECONDS)
             except (ChildDied, TookTooLong) as error:
@@ -111,7 +113,7 @@ class Computing:
             memo=before.memo,
             reserved=before.buffer[:kept],
             count=plan.count,
-            model=order.model,
+            modules=modules(order.spec.searcher) if order.model else (),
         )
         return fit, before, before.buffer[kept:]
 

@@ -1,19 +1,22 @@
-"""Which searchers fit a model, and from which trial on."""
+"""Which searchers fit a model, from which trial on, and what must be loaded for it."""
 
 from search.problem import Problem
-from search.searcher import Searcher, features_of
-from search.searchers.auto import AutoSearcher
+from search.searcher import Searcher
+from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 
+QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
+
 
 def model_from(searcher: Searcher, problem: Problem) -> int | None:
     """How many trials a study has before its searcher fits a model; None when it never does.
 
-    Before that a batch takes milliseconds and needs no torch.
+    Before that a batch takes milliseconds.
     """
     match searcher:
         case Random() | Sobol() | Grid():
@@ -23,8 +26,19 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
                 return 0
             return None if model_from(searcher.then, problem) is None else searcher.after
         case AutoSearcher():
-            if any(feature not in BoTorch.features for feature, _ in features_of(problem)):
-                return None
-            return searcher.first_trials(problem)
+            return None if refusals(problem) else searcher.first_trials(problem)
         case _:
             return 0
+
+
+def modules(searcher: Searcher) -> tuple[str, ...]:
+    """What the searcher's fits import: to be loaded before one is timed."""
+    match searcher:
+        case BoTorch():
+            return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
+        case GP() | AutoSearcher():
+            return ("search.gp.suggest",)  # brings scipy
+        case Phased():
+            return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
+        case _:
+            return ()

@@ -20,7 +20,7 @@ from service.studies.spec import Spec, load_spec
 from service.suggester.children import Lane
 from service.suggester.compute import Computing, Lanes
 from service.suggester.listen import listen
-from service.suggester.models import model_from
+from service.suggester.models import QUICK, model_from, modules
 from service.suggester.plan import Pace, Plan, plan
 from service.suggester.serve import Serving
 from service.suggester.survey import Standing, survey
@@ -58,7 +58,7 @@ class Suggester:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        quick = asyncio.create_task(self._lanes.quick.warm_up(model=False))
+        quick = asyncio.create_task(self._lanes.quick.warm_up(QUICK))
         try:
             while True:
                 self._woken.clear()
@@ -96,7 +96,7 @@ class Suggester:
     def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
         since = model_from(spec.searcher, spec.problem)
         if since is not None:
-            self._lanes.load_models()
+            self._lanes.load_models(modules(spec.searcher))
         chosen, model = choose(standing, rate, since)
         if chosen is not None:
             task = asyncio.create_task(self._serve(standing.study_id, spec, chosen, model=model))

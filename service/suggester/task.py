@@ -33,7 +33,7 @@ class Fit:
     memo: Memo | None
     reserved: Sequence[Config]
     count: int
-    model: bool = False  # what fits a model is loaded before the time is taken
+    modules: Sequence[str] = ()  # loaded before the time is taken
     because: str | None = None
 
 
@@ -41,7 +41,7 @@ class Fit:
 class WarmUp:
     """Load what batches need, so that the first one does not wait for it."""
 
-    model: bool
+    modules: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

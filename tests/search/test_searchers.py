@@ -173,14 +173,14 @@ def test_auto_says_what_it_chose_and_why(count):
         found, memo = found + trials(batch, len(found)), batch.memo
     told = [t.origin["auto"] for t in found]
     assert told[:10] == ["sobol: the first 10 trials cover the space"] * 10
-    assert all(text.startswith("botorch: one objective") for text in told[10:])
+    assert all(text.startswith("gp: one objective") for text in told[10:])
     late = found[10].origin
     # Asked for twelve at once it has no results to go by.
-    assert late["by"] == ("botorch" if count == 1 else "sobol")
+    assert late["by"] == ("gp" if count == 1 else "sobol")
     assert ("because" in late) is (count == 12)
 
 
-def test_auto_serves_what_botorch_cannot_and_says_so():
+def test_auto_serves_what_its_model_cannot_and_says_so():
     two = problem(objectives=[Objective(metric="loss"), Objective(metric="seconds")])
     bounded = problem(constraints=[OutcomeConstraint(metric="bytes", at_most=1)])
     for study, reason in ((two, "one objective, not 2"), (bounded, "constraints on outcomes")):
@@ -195,7 +195,7 @@ def test_a_searcher_that_cannot_serve_a_problem_is_refused_with_the_reasons():
         objectives=[Objective(metric="loss"), Objective(metric="seconds")],
         constraints=[OutcomeConstraint(metric="bytes", at_most=1)],
     )
-    for searcher in (BoTorch(), Phased(first=Sobol(), then=BoTorch(), after=3)):
+    for searcher in (BoTorch(), GP(), Phased(first=Sobol(), then=GP(), after=3)):
         with pytest.raises(UnsupportedProblem, match="one objective, not 2") as refused:
             check_supported(study, searcher)
         assert len(refused.value.reasons) == 2

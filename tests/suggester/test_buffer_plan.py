@@ -9,12 +9,13 @@ from search.problem import Objective, Problem
 from search.registry import SEARCHERS
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.space import SearchSpace
-from service.suggester.models import model_from
+from service.suggester.models import model_from, modules
 from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
 from service.suggester.process import choose
 from service.suggester.survey import Standing
@@ -180,12 +181,21 @@ def test_the_pace_is_that_of_the_last_seconds() -> None:
 def test_which_searchers_fit_a_model_and_from_when() -> None:
     phased = Phased(first=Sobol(), then=BoTorch(), after=16)
     assert [model_from(s, ONE) for s in (Random(), Sobol(), Grid())] == [None] * 3
-    assert model_from(BoTorch(), ONE) == 0
+    assert model_from(BoTorch(), ONE) == model_from(GP(), ONE) == 0
     assert model_from(phased, ONE) == 16
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
     assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
+
+
+def test_only_what_its_searcher_fits_with_is_loaded() -> None:
+    torch, scipy = ("search.bayes.suggest",), ("search.gp.suggest",)
+    assert modules(BoTorch()) == torch
+    assert modules(GP()) == modules(AutoSearcher()) == scipy
+    assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
+    assert modules(Phased(first=GP(), then=BoTorch(), after=3)) == (*scipy, *torch)
+    assert modules(Phased(first=Sobol(), then=Random(), after=3)) == modules(Grid()) == ()
 
 
 def test_a_batch_does_not_cross_into_the_models_trials() -> None:

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from search.parameters import FloatParameter
 from search.problem import Objective, Problem
 from search.schedulers.full import Full
 from search.searcher import Memo, Searcher
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
@@ -24,6 +26,7 @@ from service.studies.spec import Spec
 from service.suggester import serve as serving
 from service.suggester.children import Child, ChildDied, Lane, TookTooLong
 from service.suggester.compute import Computing, Lanes
+from service.suggester.models import QUICK, modules
 from service.suggester.plan import Plan
 from service.suggester.serve import Serving, Waiting
 from service.suggester.task import Answer, Fit, read_answer, write_answer
@@ -40,6 +43,16 @@ def fit(searcher: Searcher, count: int = 2, **changes: object) -> Fit:
         searcher=searcher, batch=0, memo=None, reserved=(), count=count,
     )  # fmt: skip
     return replace(task, **changes)  # type: ignore[arg-type]
+
+
+def ended(count: int) -> dict[int, Trial]:
+    """As many trials, completed."""
+    return {
+        n: Trial(
+            number=n, config={"x": n / 100}, state=TrialState.COMPLETED, values={"loss": n * n}
+        )
+        for n in range(count)
+    }
 
 
 def spec(searcher: Searcher) -> Spec:
@@ -107,7 +120,7 @@ async def test_a_child_that_dies_or_takes_too_long_is_replaced(lanes: Lanes) -> 
             await child.fit(fit(Broken(how="dies")), 30)
     begun = time.monotonic()
     async with lanes.quick.child(1) as child:
-        await child.warm_up(model=False)
+        await child.warm_up(QUICK)
         with pytest.raises(TookTooLong):
             await child.fit(fit(Slow(seconds=60)), 0.2)
     assert time.monotonic() - begun < 30
@@ -118,7 +131,7 @@ async def test_a_child_that_dies_or_takes_too_long_is_replaced(lanes: Lanes) -> 
 
 async def test_a_child_ends_with_its_suggester_even_in_the_middle_of_a_fit() -> None:
     child = await Child.start()
-    await child.warm_up(model=False)
+    await child.warm_up(QUICK)
     running = asyncio.create_task(child._exchange(pickle.dumps(fit(Slow(seconds=60)))))
     await asyncio.sleep(0)
     assert child.process.stdin is not None
@@ -129,22 +142,35 @@ async def test_a_child_ends_with_its_suggester_even_in_the_middle_of_a_fit() -> 
         await running
 
 
-def test_a_study_without_a_model_never_loads_torch() -> None:
+def test_only_botorch_loads_torch() -> None:
     script = """
 import sys
-from tests.suggester.test_computing import fit
+from search.searchers.auto import AutoSearcher
+from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
-from search.searchers.auto import AutoSearcher
 from service.suggester.child import compute
+from service.suggester.models import modules
+from tests.suggester.test_computing import ended, fit
 for searcher in (Random(), Sobol(), Grid(), AutoSearcher()):
     assert len(compute(fit(searcher), {}).suggestions) == 2
+for searcher in (GP(), AutoSearcher()):
+    answer = compute(fit(searcher, changed=ended(12), modules=modules(searcher)), {})
+    assert [origin["by"] for _, origin in answer.suggestions] == ["gp", "gp"]
 import service.suggester.process
 sys.exit("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=Path.cwd(), timeout=60, check=False)
     assert done.returncode == 0
+
+
+async def test_a_child_loads_what_a_fit_needs_once(lanes: Lanes) -> None:
+    async with lanes.models.child(1) as child:
+        await child.fit(fit(GP(), changed=ended(5), modules=modules(GP())), 30)
+        assert child.loaded == {"search.gp.suggest"}
+        await child.warm_up(["json"])
+        assert child.loaded == {"search.gp.suggest", "json"}
 
 
 def test_answers_travel_as_they_are_and_only_as_json() -> None:
@@ -171,7 +197,7 @@ async def test_sobol_answers_where_a_searcher_fails_and_everybody_can_see_why(
     world: World, lanes: Lanes, searcher: Searcher, because: str
 ) -> None:
     study = await world.study()
-    await lanes.quick.warm_up(model=False)
+    await lanes.quick.warm_up(QUICK)
     seconds = 1.5 if isinstance(searcher, Slow) else 20.0
     assert await make(world, lanes, study, searcher, seconds=seconds)
     origins = [o for (o,) in await world.rows("select origin from suggestion order by position")]
@@ -215,7 +241,7 @@ async def test_nobody_waits_long_for_a_fit_and_other_studies_do_not_wait_at_all(
     monkeypatch.setattr(serving, "LOOK_SECONDS", 0.05)
     # Two processes for models, both busy for long.
     busy, waiting, quick = await world.study(), await world.study(), await world.study()
-    await lanes.quick.warm_up(model=False)
+    await lanes.quick.warm_up(QUICK)
     fits = [
         asyncio.create_task(make(world, lanes, study, Slow(seconds=60), model=True, seconds=60))
         for study in (busy, waiting)
@@ -276,7 +302,7 @@ async def test_an_ask_that_comes_during_a_fit_is_bridged_at_once(
     monkeypatch.setattr(serving, "PATIENCE_AT_FIRST", 0.0)
     monkeypatch.setattr(serving, "LOOK_SECONDS", 60.0)
     study = await world.study()
-    await lanes.quick.warm_up(model=False)
+    await lanes.quick.warm_up(QUICK)
     serves = Serving(world.pool, Computing(world.pool, lanes, fit_seconds=60), batch_seconds=30)
     plan = Plan(count=1, refresh=False, soon_taken=0)
     fit = asyncio.create_task(serves.serve(study.id, spec(Slow(seconds=60)), plan, model=True))
@@ -317,7 +343,7 @@ async def test_whoever_waits_gets_an_old_process_while_a_new_one_still_loads(
 ) -> None:
     loading, loaded = asyncio.Event(), asyncio.Event()
 
-    async def load(child: Child, *, model: bool) -> None:
+    async def load(child: Child, modules: Sequence[str]) -> None:
         loading.set()
         await loaded.wait()
 
@@ -340,7 +366,7 @@ async def test_whoever_waits_gets_an_old_process_while_a_new_one_still_loads(
 async def test_a_process_that_dies_while_it_loads_is_handed_over_and_then_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def dies(child: Child, *, model: bool) -> None:
+    async def dies(child: Child, modules: Sequence[str]) -> None:
         await child.kill()
         raise ChildDied("died with exit code -9")
 
@@ -348,7 +374,7 @@ async def test_a_process_that_dies_while_it_loads_is_handed_over_and_then_replac
     try:
         with monkeypatch.context() as patch:
             patch.setattr(Child, "warm_up", dies)
-            async with lane.child(1, model=True) as dead:
+            async with lane.child(1, modules=QUICK) as dead:
                 assert not dead.alive
         async with lane.child(1) as fresh:
             assert (await fresh.fit(fit(Sobol()), 30)).error is None
@@ -362,7 +388,7 @@ async def test_closing_ends_a_process_that_is_still_loading(
     loading = asyncio.Event()
     begun: list[Child] = []
 
-    async def load(child: Child, *, model: bool) -> None:
+    async def load(child: Child, modules: Sequence[str]) -> None:
         begun.append(child)
         loading.set()
         await asyncio.Event().wait()
@@ -378,7 +404,7 @@ async def test_closing_ends_a_process_that_is_still_loading(
 
 
 async def _taken(lane: Lane) -> Child:
-    async with lane.child(1, model=True) as child:
+    async with lane.child(1, modules=QUICK) as child:
         return child
 
 

@@ -10,11 +10,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from search.searcher import Searcher
+from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
 from service.errors import StudyEnded
 from service.leases.known import KnownStudy
 from service.settings import Settings
 from service.suggester.compute import Lanes
 from service.suggester.listen import listen
+from service.suggester.models import modules
 from service.suggester.process import Suggester
 from tests.leases.world import World
 
@@ -58,12 +62,15 @@ async def test_asks_are_answered_and_the_buffer_is_kept_full(world: World, lanes
     await world.check()
 
 
-async def test_many_asks_at_once_are_one_batch_or_two(world: World, lanes: Lanes) -> None:
-    study = await world.study(searcher={"kind": "botorch"}, max_running=None)
+@pytest.mark.parametrize("searcher", [BoTorch(), GP()], ids=lambda searcher: searcher.kind)
+async def test_many_asks_at_once_are_one_batch_or_two(
+    world: World, lanes: Lanes, searcher: Searcher
+) -> None:
+    study = await world.study(searcher={"kind": searcher.kind_of()}, max_running=None)
     await finish_some(world, study, 30)
     before = await world.one("select coalesce(max(number), -1) from batch")
     async with suggesting(world, lanes):
-        await lanes.models.warm_up(model=True)
+        await lanes.models.warm_up(modules(searcher))
         runs = await asyncio.gather(*(_ask_until_answered(world, study) for _ in range(64)))
         answered = await world.one(
             "select count(distinct batch) from trial where number >= 30 and batch > %s", before
