@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from search.scales import Floats
 
@@ -41,7 +40,9 @@ def half_ranked(losses: Floats) -> Floats:
     if spread == 0:
         return losses
     half = len(losses) / 2
-    rank = rankdata(losses) - 1  # from 0, ties share
+    ordered = np.sort(losses)
+    below, up_to = (np.searchsorted(ordered, losses, side) for side in ("left", "right"))
+    rank = 0.5 * (below + up_to - 1)  # from 0, ties share
     quantile = 0.5 + 0.5 * (rank - half + 1) / (half + 1)
     bad = middle + spread * ndtri(np.clip(quantile, 0.5, 1 - 1e-9))
     return np.where(losses <= middle, losses, bad)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from search.gp.fit import Evidence, Hyperparameters, Points, cold_starts, fit
 from search.gp.improvement import log_expected_improvement
@@ -102,7 +101,7 @@ class Ensemble:
             log_expected_improvement(belief.mean, belief.sd, member.best)
             for member, belief in zip(self.members, beliefs, strict=True)
         ]
-        found: Floats = logsumexp(np.stack(logs), axis=0) - math.log(len(logs))
+        found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
         return found
 
     def similarity(self, features: Floats) -> Floats:

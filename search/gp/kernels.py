@@ -39,7 +39,8 @@ class SquaredExponential(Kernel):
     name: ClassVar[str] = "rbf"
 
     def correlation(self, s: Floats) -> Floats:
-        return np.exp(-0.5 * s)
+        found: Floats = s * -0.5
+        return np.exp(found, out=found)
 
     def with_slope(self, s: Floats) -> tuple[Floats, Floats]:
         c = np.exp(-0.5 * s)
@@ -54,9 +55,15 @@ class Matern52(Kernel):
     name: ClassVar[str] = "matern52"
 
     def correlation(self, s: Floats) -> Floats:
-        t = np.sqrt(5.0 * s)
-        c: Floats = (1.0 + t * (1.0 + t / 3.0)) * np.exp(-t)
-        return c
+        t: Floats = s * 5.0
+        np.sqrt(t, out=t)
+        # (1 + t + t^2/3) exp(-t), in few passes over what may be much.
+        found: Floats = t * (1.0 / 3.0)
+        found += 1.0
+        found *= t
+        found += 1.0
+        found *= np.exp(-t)
+        return found
 
     def with_slope(self, s: Floats) -> tuple[Floats, Floats]:
         t = np.sqrt(5.0 * s)

@@ -68,6 +68,10 @@ def branin(config):
     ids=["quadratic", "branin"],
 )
 def test_it_gets_closer_than_searching_blindly(value_of, parameters, trials, rival):
+    """Over 40 other seeds it won 39 and 40; at 97.5%, fewer than five of six come once in 110.
+
+    A searcher no better than its rival would pass in 1 of 9, on both in 1 of 80.
+    """
     wins = 0
     for seed in range(6):
         study = problem(*parameters, seed=seed)
@@ -87,7 +91,8 @@ def test_it_finds_the_right_branch_of_a_conditional_space():
         base = {"a": 0.3, "b": (config.get("m", 0) - 0.6) ** 2, "c": 0.6}[config["kind"]]
         return base + (config["x"] - 0.3) ** 2 + 0.05 * math.log(config["n"] / 24) ** 2
 
-    assert play(replace(SEARCH, after=10), study, value_of, 30) < 0.02
+    # 30 random trials reach 0.06 in the median; over 10 seeds this never ended above 0.0002.
+    assert play(replace(SEARCH, after=10), study, value_of, 30) < 0.01
 
 
 def test_it_keeps_away_from_where_trials_were_infeasible():
