@@ -1,6 +1,7 @@
 """The API's documentation as one plain page, made from its OpenAPI document: nothing is fetched."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -27,7 +28,7 @@ def reference(found: dict[str, Any]) -> str:
     )
     return page(
         f"{found['info']['title']} API",
-        f"<p>{escape(found['info']['description'])}</p><nav><ul>{tags}"
+        f"<p>{_prose(found['info']['description'])}</p><nav><ul>{tags}"
         '<li><a href="#schemas">schemas</a></li>'
         f'<li><a href="/openapi.json">openapi.json</a></li></ul></nav>{body}'
         f'<h2 id="schemas">schemas</h2>{_schemas(found["components"]["schemas"])}',
@@ -46,7 +47,7 @@ def page(title: str, body: str) -> str:
 
 def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> str:
     description = operation.get("description") or operation.get("summary", "")
-    parts = [f"<p>{escape(description)}</p>"]
+    parts = [f"<p>{_prose(description)}</p>"]
     if scopes := [scope for one in operation.get("security", ()) for scope in one["key"]]:
         parts.append(f"<p>Scope: {escape(' or '.join(scopes))}</p>")
     if parameters := operation.get("parameters"):
@@ -64,8 +65,13 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> str:
     )
     parts.append(_table(("answer", "", "body"), answers, html=2))
     first = description.split("\n", 1)[0].split(".  ", 1)[0].rstrip(".")
-    summary = f"<code>{verb.upper()} {escape(path)}</code> <small>{escape(first)}</small>"
+    summary = f"<code>{verb.upper()} {escape(path)}</code> <small>{_prose(first)}</small>"
     return f"<details><summary>{summary}</summary>{''.join(parts)}</details>"
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _content(content: Mapping[str, Any]) -> str:

@@ -140,6 +140,8 @@ async def test_the_documentation_names_every_route(shared_client: AsyncClient) -
         assert path in text
     for anchor in re.findall(r'href="#([^"]+)"', text):
         assert f'id="{anchor}"' in text
+    assert "<code>lease_id</code>" in text
+    assert text.index('<h2 id="studies">') < text.index('<h2 id="keys">')
 
 
 async def test_metrics_follow_trials_and_refusals(app_client: AsyncClient, make: Any) -> None:
