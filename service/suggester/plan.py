@@ -18,6 +18,8 @@ LOOK_SECONDS = 0.15  # between two looks at a study that is being asked, with so
 MARGIN = 1.5  # asks do not come evenly, and a batch that fits hyperparameters takes longer
 WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
+# What fits may take of the time since the last one, to replace what is in the buffer.
+LARGE_SHARE, SMALL_SHARE = 1.0, 0.05
 MODEL_AHEAD = 2  # where a model makes them: a second worker does not wait for a fit either
 
 
@@ -69,7 +71,7 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
     wanted = standing.demands + ahead
     if standing.left is not None:
         wanted = min(wanted, standing.left)
-    if learns and _stale(standing) and (standing.since_fit or 0.0) >= standing.fit_seconds:
+    if learns and _stale(standing):
         taken = min(ceil(rate * fit_seconds), standing.buffered)
         count = wanted - (taken if standing.left is not None else 0)
         return _of(count, refresh=True, soon_taken=taken)
@@ -86,7 +88,13 @@ def _of(count: int, *, refresh: bool, soon_taken: int) -> Plan | None:
 
 
 def _stale(standing: Standing) -> bool:
-    """Whether the buffer was made too many results ago."""
-    if not standing.buffered or standing.seen is None:
+    """Whether the buffer should be made anew, with what has been learned since.
+
+    After a twentieth of all results, were it to take half of the time; after each, where that takes
+    little of it.
+    """
+    if not standing.buffered or standing.seen is None or standing.since_fit is None:
         return False
-    return standing.finished - standing.seen >= max(1, standing.finished // 20)
+    unseen = standing.finished - standing.seen
+    share = LARGE_SHARE if unseen >= max(1, standing.finished // 20) else SMALL_SHARE
+    return unseen > 0 and standing.fit_seconds <= share * standing.since_fit

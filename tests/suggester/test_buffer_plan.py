@@ -116,6 +116,13 @@ def test_how_old_depends_on_how_much_is_known(finished: int, seen: int, stale: b
     assert (plan(case, 0.0, learns=True, instant=False) is not None) is stale
 
 
+def test_each_result_counts_where_fits_take_little_of_the_time() -> None:
+    one = {"finished": 200, "next_number": 204, "seen": 199, "fit_seconds": 0.2}
+    assert count(standing(**one, since_fit=3.0)) == 0
+    assert count(standing(**one, since_fit=4.1)) > 0
+    assert count(standing(**{**one, "seen": 200}, since_fit=60.0)) == 0
+
+
 def test_no_fit_begins_sooner_after_the_last_than_that_one_took() -> None:
     assert count(standing(finished=18, fit_seconds=5.0, since_fit=4.0)) == 0
     assert count(standing(finished=18, fit_seconds=5.0, since_fit=6.0)) > 0
