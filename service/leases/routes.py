@@ -3,6 +3,7 @@
 They run on the pool of hot connections, and answer with ready-made JSON.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -32,6 +33,7 @@ from service.schemas.trials import (
     DecisionBody,
     Heartbeat,
     LeaseId,
+    MeasurementBody,
     Release,
     Report,
     Reported,
@@ -73,13 +75,9 @@ async def report(trial: str, body: Report, needs: Needs, caller: Runner) -> Resp
 
     Points that are there already stay as they are.
     """
-    measured = [
-        Measured(step=m.step, values=m.values, elapsed_seconds=m.elapsed_seconds)
-        for m in body.measurements
-    ]
     async with needs.hot.connection() as connection:
         call = await _call(needs, connection, caller, trial, body.lease_id)
-        receipt = await store_report(call, measured)
+        receipt = await store_report(call, _measured(body.measurements))
     return _json(_reported(receipt, call.trial.study.lease_seconds))
 
 
@@ -100,10 +98,13 @@ async def heartbeat(trial: str, body: Heartbeat, needs: Needs, caller: Runner) -
 
 @router.post("/trials/{trial}:tell", response_model=Told, responses=answers(404, 409, 422))
 async def tell(trial: str, body: Tell, needs: Needs, caller: Runner) -> Response:
-    """End the trial.  The same tell twice is one effect."""
+    """End the trial, with what was measured last.  The same tell twice is one effect.
+
+    Where the measurements are refused, nothing is told.
+    """
     async with needs.hot.connection() as connection:
         call = await _call(needs, connection, caller, trial, body.lease_id)
-        verdict = await end_trial(call, body.outcome)
+        verdict = await end_trial(call, body.outcome, _measured(body.measurements))
     told = {"state": verdict.state, "reason": verdict.reason, "values": verdict.values}
     return _json(Told.model_validate(told))
 
@@ -153,6 +154,12 @@ def _asked(needs: Resources, study: KnownStudy, taken: Taken) -> Asked:
         checkpoint=offer(needs.storage, claimed.step, claimed.key, claimed.size, claimed.sha256),
         lease_seconds=claimed.lease_seconds,
     )
+
+
+def _measured(bodies: Sequence[MeasurementBody]) -> list[Measured]:
+    return [
+        Measured(step=m.step, values=m.values, elapsed_seconds=m.elapsed_seconds) for m in bodies
+    ]
 
 
 def _reported(receipt: Receipt, lease_seconds: float) -> Reported:

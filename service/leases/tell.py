@@ -7,14 +7,17 @@ taken its trial since: its result is adopted.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.problem import Problem
 from search.trial import TrialState
-from service.errors import AlreadyTold, NotFound
+from service.errors import AlreadyTold, LeaseLost, NotFound
 from service.leases.consequences import follow
 from service.leases.ending import Ending, Seen, end
 from service.leases.fence import Call, lost
+from service.leases.metrics import Measured
+from service.leases.report import report
 from service.leases.results import Outcome, Progress, Result, read_progress, result_of
 
 
@@ -27,14 +30,16 @@ class Verdict:
     values: dict[str, float | str]
 
 
-async def tell(call: Call, outcome: Outcome) -> Verdict:
-    """End the trial.
+async def tell(call: Call, outcome: Outcome, measured: Sequence[Measured] = ()) -> Verdict:
+    """Store what was measured since the last report, and end the trial.
 
-    Raises LeaseLost, AlreadyTold for another outcome than told before, and InvalidRequest when a
-    completed trial lacks an objective; in each case nothing changes.
+    Raises LeaseLost, LimitExceeded, AlreadyTold for another outcome than told before, and
+    InvalidRequest when a completed trial lacks an objective; in each case nothing is told.
     """
     spec = await call.known.spec(call.connection, call.trial.study.id, call.trial.spec_version)
     told = hash_of(outcome)
+    if measured and (before := await _store(call, spec.problem, measured)):
+        return _again(before, told)
     while True:
         progress = await read_progress(call.connection, spec.problem, call.trial.id, call.lease_id)
         if progress is None:
@@ -47,6 +52,22 @@ async def tell(call: Call, outcome: Outcome) -> Verdict:
         if verdict is not None:
             return verdict
         # A heartbeat or report came in between: look again.
+
+
+async def _store(call: Call, problem: Problem, measured: Sequence[Measured]) -> Progress | None:
+    """Store what was measured; how the trial stands if this lease has told already.
+
+    Where the lease is lost a result may still be adopted, but not this one: its worker would take
+    the measurements for stored.
+    """
+    try:
+        await report(call, measured)
+    except LeaseLost:
+        progress = await read_progress(call.connection, problem, call.trial.id, call.lease_id)
+        if progress is None or progress.told_by != call.lease_id:
+            raise
+        return progress
+    return None
 
 
 def hash_of(outcome: Outcome) -> bytes:

@@ -189,6 +189,13 @@ class Tell(Body):
 
     lease_id: LeaseId
     outcome: Outcome
+    measurements: Annotated[
+        list[MeasurementBody],
+        Field(
+            max_length=MAX_MEASUREMENTS,
+            description="what was measured since the last report; stored first, as a report's are",
+        ),
+    ] = []
 
 
 class Told(Body):

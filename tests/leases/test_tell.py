@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import AlreadyTold, InvalidRequest, LeaseLost
+from service.errors import AlreadyTold, InvalidRequest, LeaseLost, LimitExceeded
 from service.leases.metrics import Measured
 from service.schemas.trials import Completed, Failed, Infeasible, Stopped
 from tests.leases.world import Run, World
@@ -49,6 +49,41 @@ async def test_the_same_tell_twice_is_one_effect_and_another_is_refused(world: W
     }  # fmt: skip
     ends = "select count(*) from event where kind = 'trial_completed'"
     assert await world.one(ends) == 1
+
+
+async def test_what_was_measured_last_comes_with_the_tell_and_is_stored_first(
+    world: World,
+) -> None:
+    run = await world.begin(await world.study())
+    await run.report(0, loss=2.0)
+    last = [Measured(step=step, values={"loss": 1.0 / step}) for step in (1, 2)]
+    first = await run.tell(measured=last)
+    assert first.values == {"loss": 0.5}
+    assert await run.tell(measured=last) == first  # the answer was lost: sent again
+    with pytest.raises(AlreadyTold):
+        await run.tell(Failed(), measured=last)
+    stored = await world.rows("select step, value from metric order by step")
+    assert stored == [(0, 2.0), (1, 1.0), (2, 0.5)]
+    await world.check()
+
+
+async def test_where_the_measurements_are_refused_nothing_is_told(world: World) -> None:
+    run = await world.begin(await world.study())
+    many = [Measured(step=0, values={f"m{n}": 1.0 for n in range(201)})]
+    with pytest.raises(LimitExceeded):
+        await run.tell(measured=many, loss=1.0)
+    assert (await trial(world, run))["state"] == "running"
+    assert await world.one("select count(*) from metric") == 0
+    assert (await run.tell(loss=1.0)).state == "completed"
+
+
+async def test_a_late_tell_with_measurements_is_not_adopted_without_them(world: World) -> None:
+    run = await world.begin(await world.study())
+    assert await world.expire(run) == "queued"
+    with pytest.raises(LeaseLost):
+        await run.tell(measured=[Measured(step=0, values={"loss": 1.0})])
+    assert (await trial(world, run))["state"] == "queued"
+    assert await world.one("select count(*) from metric") == 0
 
 
 async def test_many_tells_at_once_end_the_trial_once(world: World) -> None:

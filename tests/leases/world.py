@@ -176,10 +176,13 @@ class Run:
             return await renew(call)
 
     async def tell(
-        self, outcome: Completed | Stopped | Infeasible | Failed | None = None, **values: float
+        self,
+        outcome: Completed | Stopped | Infeasible | Failed | None = None,
+        measured: Sequence[Measured] = (),
+        **values: float,
     ) -> Verdict:
         async with self.call() as call:
-            return await tell(call, outcome or Completed(values=values))
+            return await tell(call, outcome or Completed(values=values), measured)
 
     async def release(self, reason: str = "preempted") -> str:
         async with self.call() as call:

@@ -212,6 +212,7 @@ class FakeServer:
         return self.ok(request=self.request, until=self.until, lease_seconds=self.lease_seconds)
 
     def on_tell(self, trial, body):
+        self.measured[trial] += body.get("measurements", [])
         self.told[trial] = body["outcome"]
         self.told_event.set()
         return self.ok(state=body["outcome"]["kind"], reason=None, values={})

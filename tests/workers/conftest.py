@@ -105,6 +105,7 @@ class FakeServer:
         }
 
     def on_tell(self, trial: str, body: Mapping[str, Any]) -> Any:
+        self.reports += [{"trial": trial, **m} for m in body.get("measurements", ())]
         self.told.append({"trial": trial, **body["outcome"]})
         del self.leases[body["lease_id"]]
         return {"state": body["outcome"]["kind"], "reason": None, "values": {}}

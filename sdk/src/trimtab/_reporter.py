@@ -10,6 +10,7 @@ from trimtab._retry import Retry
 from trimtab._transport import Cancelled
 from trimtab.decision import Decision
 from trimtab.errors import (
+    ApiError,
     ConnectionFailed,
     InternalError,
     LeaseLost,
@@ -18,7 +19,7 @@ from trimtab.errors import (
     Unavailable,
 )
 from trimtab.lease import Lease
-from trimtab.models import Beaten, Reported, RequestBody
+from trimtab.models import Beaten, Reported, RequestBody, Told
 
 FLUSH_SECONDS = 5.0
 FLUSH_STEPS = 100
@@ -101,6 +102,40 @@ class Reporter:
                 pass
         finally:
             self._sending.release()
+
+    def tell(self, outcome: Mapping[str, Any], retry: Retry) -> Told | None:
+        """End the trial, and send what waits in the same request.
+
+        None where one request cannot do both, or was refused: then nothing was told, what waits
+        goes on waiting, and `flush` finds out what is wrong.
+        """
+        if not self._sending.acquire(timeout=-1 if retry.patience is None else retry.patience):
+            raise ConnectionFailed("the server is away: measurements wait to be sent")
+        try:
+            return self._tell_with_all(outcome, retry)
+        finally:
+            self._sending.release()
+
+    def _tell_with_all(self, outcome: Mapping[str, Any], retry: Retry) -> Told | None:
+        if self.lost or self._error:
+            return None
+        with self._lock:
+            batch = self._buffer.take()
+            together = not len(self._buffer)
+        try:
+            if together:
+                return self.lease.tell(outcome, retry, to_wire(batch))
+        except OUTAGES:
+            self._put_back(batch)
+            raise
+        except ApiError as error:
+            if not batch:
+                raise
+            if isinstance(error, LeaseLost):
+                self._keep(error)
+                return None
+        self._put_back(batch)
+        return None
 
     def beat(self, cancel: threading.Event | None = None) -> None:
         """Renew the lease.  Errors are kept for `report`."""

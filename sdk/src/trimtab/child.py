@@ -13,7 +13,7 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trimtab._address import find
@@ -78,8 +78,13 @@ class LoggedLease(Lease):
         super().__init__(transport, asked, lease_id)
         self._channel = channel
 
-    def tell(self, outcome: Mapping[str, Any], retry: Retry | None = None) -> Told:
-        return super().tell({**outcome, "log_tail": self._channel.log_tail()}, retry)
+    def tell(
+        self,
+        outcome: Mapping[str, Any],
+        retry: Retry | None = None,
+        measurements: Sequence[Mapping[str, Any]] = (),
+    ) -> Told:
+        return super().tell({**outcome, "log_tail": self._channel.log_tail()}, retry, measurements)
 
     def release(
         self,

@@ -101,9 +101,18 @@ class Lease:
         self._renewed(answer, beaten.lease_seconds)
         return beaten
 
-    def tell(self, outcome: JSON, retry: Retry | None = None) -> Told:
-        """End the trial with an outcome `{kind, ...}`; the same outcome twice is one effect."""
-        return self._say(":tell", {"outcome": dict(outcome)}, retry=retry).read(Told)
+    def tell(
+        self, outcome: JSON, retry: Retry | None = None, measurements: Sequence[JSON] = ()
+    ) -> Told:
+        """End the trial with an outcome `{kind, ...}`; the same outcome twice is one effect.
+
+        The measurements are stored first, as `report` would; where they are refused, nothing is
+        told.
+        """
+        body: dict[str, Any] = {"outcome": dict(outcome)}
+        if measurements:
+            body["measurements"] = list(measurements)
+        return self._say(":tell", body, retry=retry).read(Told)
 
     def release(
         self,

@@ -230,11 +230,14 @@ class Trial:
 
     def end(self, outcome: Mapping[str, Any], retry: Retry = HOT) -> Told:
         """End the trial with an outcome as it travels: `{"kind": "completed", ...}`."""
-        self._reporter.flush(retry=retry)
-        self._raise_pending()
-        self.told = self._lease.tell(outcome, retry)
+        self.told = self._reporter.tell(outcome, retry) or self._end_apart(outcome, retry)
         self._closed()
         return self.told
+
+    def _end_apart(self, outcome: Mapping[str, Any], retry: Retry) -> Told:
+        self._reporter.flush(retry=retry)
+        self._raise_pending()
+        return self._lease.tell(outcome, retry)
 
     def _raise_pending(self) -> None:
         if self._reporter.lost:
