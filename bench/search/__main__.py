@@ -1,6 +1,7 @@
 """The search benchmark; `python -m bench.search --help` tells what it can do."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from bench.search import picture, reference, report, score, variants
 from bench.search.cache import Cache, keep
 from bench.search.cpu import CpuCache, measure
 from bench.search.place import running_service
-from bench.search.runner import Ran, jobs, open_session, run
-from bench.search.session import SolverFailed
+from bench.search.runner import Ran, jobs, run
+from bench.search.session import Session, SolverFailed
 from bench.search.solvers import RIVALS, Arm, arm
 from bench.search.table import Plan, scores
 from bench.search.tasks.registry import read_list, thin
@@ -30,6 +31,7 @@ REMOTE_PROCESSES = 6  # they mostly wait for the suggester
 
 def main() -> None:
     options = command_line.parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     {"run": _run, "reference": _reference, "install": _install, "keep": _keep}[options.command](
         options
     )
@@ -95,14 +97,15 @@ def _play(
     left_out: dict[str, str],
 ) -> None:
     """Run what is not known of one arm: its studies, then its CPU per suggestion."""
-    groups = [] if options.no_cpu else [g for g in plan.groups if g == "continuous"]
+    groups = [] if options.no_cpu else [g for g in plan.groups if g in options.cpu_groups]
     needs_cpu = any(cpu.get(each, g, n) is None for g in groups for n in options.counts)
     if not needs_cpu and not jobs([each], plan.tasks, plan.seeds, cache):
         return
     place = running_service(options.hold) if each.remote else nullcontext({})
     with place as environment:
         try:
-            open_session(each, environment).close()
+            with Session(each.command, {**dict(each.environment), **environment}) as session:
+                session.try_out()
         except SolverFailed as error:
             left_out[each.name] = str(error).strip()[-2000:]
             CONSOLE.print(f"[red]{each.name} does not start and is left out: {error}")
@@ -166,10 +169,12 @@ def _reference(options: argparse.Namespace) -> None:
         for each in _chosen(read_list(name), options):
             if options.minutes is not None and elapsed() > 60 * options.minutes:
                 return
+            score.read.cache_clear()  # another process may be at it too
             try:
                 score.reference(each)
             except score.NoReference:
                 found = reference.find(each)
+                score.read.cache_clear()
                 score.write(each.group, {**score.read(each.group), each.name: found})
                 CONSOLE.print(
                     f"{elapsed():6.0f} s  {each.name}: random {found['random_median']}, "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.search.solvers import HERE, RIVALS
-from bench.search.tasks.registry import GROUPS, NAMES
+from bench.search.tasks.registry import GROUPS, LARGE, NAMES
 
 ARMS_OF_REPORT = HERE / "arms.json"
 COSTLY = tuple(name for name, rival in RIVALS.items() if rival.costly)
@@ -55,6 +55,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin no study after so many minutes")
     parser.add_argument("--no-costly", action="store_true", help="leave out the costly rivals")
     parser.add_argument("--no-cpu", action="store_true", help="do not measure CPU per suggestion")
+    parser.add_argument(
+        "--cpu-groups",
+        nargs="+",
+        choices=LARGE,
+        default=["continuous"],
+        help="measure CPU per suggestion on a task of these groups (continuous)",
+    )
     parser.add_argument("--quick", action="store_true", help="10 minutes on two cores")
     parser.add_argument("--report", action="store_true", help="the report list; see arms.json")
     parser.add_argument("--out", type=Path, help="result file (bench/results/search*.json)")

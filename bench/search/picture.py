@@ -65,7 +65,7 @@ def _scores(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
     axis.invert_yaxis()
     axis.axvline(0, color="#9ca3af", linewidth=0.8)
     axis.set_xlabel("score: 0 = random search's median, 1 = best known")
-    axis.legend(fontsize=8, loc="best")
+    axis.figure.legend(fontsize=8, loc="outside upper center", ncols=5)
 
 
 def _cpu(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
@@ -76,5 +76,6 @@ def _cpu(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
             axis.plot(counts, list(measured.values()), "o-", markersize=4, color=colour(solver))
             axis.annotate(solver, (counts[-1], list(measured.values())[-1]), fontsize=7)
     axis.set_yscale("log")
+    axis.margins(x=0.3)  # room for the names
     axis.set_xlabel("finished trials")
     axis.set_ylabel("CPU seconds per suggestion, one thread")

@@ -9,6 +9,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -72,16 +73,27 @@ def run(
     if not todo:
         return ran
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        _progress() as progress,
-        ProcessPoolExecutor(min(processes, len(todo)), mp_context=spawn) as pool,
-    ):
+    with _progress() as progress, _pool(min(processes, len(todo))) as pool:
         bar = progress.add_task(label, total=len(todo))
         for job, future in _as_they_end(pool, todo, processes, deadline):
             _take(job, future, cache, ran)
             progress.update(bar, advance=1, description=f"{label}: {job.arm.name}")
     return ran
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes; when the run is broken off, they end with the study in hand."""
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=spawn)
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _as_they_end(

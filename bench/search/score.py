@@ -5,6 +5,7 @@ reference.py, which found them.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -55,5 +56,7 @@ def write(group: str, entries: Mapping[str, Any]) -> None:
     """Replace the entries of a group, a line each."""
     FOLDER.mkdir(exist_ok=True)
     lines = [f"  {json.dumps(name)}: {json.dumps(entries[name])}" for name in sorted(entries)]
-    (FOLDER / f"{group}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    unfinished = FOLDER / f".{group}.{os.getpid()}"
+    unfinished.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    unfinished.replace(FOLDER / f"{group}.json")
     read.cache_clear()

@@ -51,12 +51,16 @@ class Session:
 
     def warm_up(self, *, seed: int = 0) -> None:
         """Play a small study, so that what is loaded late is loaded; then count CPU from 0."""
-        self.start(WARM_SPACE, seed=seed, budget=WARM_TRIALS)
-        for _ in range(WARM_TRIALS):
-            number, config = self.ask()
-            self.tell(number, [(config["x"] - 0.3) ** 2 + config["n"]])
+        self.try_out(WARM_TRIALS, seed=seed)
         self._before += self.cpu
         self.cpu = 0.0
+
+    def try_out(self, trials: int = 1, *, seed: int = 0) -> None:
+        """Play so many trials of a small problem; raises SolverFailed where that is impossible."""
+        self.start(WARM_SPACE, seed=seed, budget=WARM_TRIALS)
+        for _ in range(trials):
+            number, config = self.ask()
+            self.tell(number, [(config["x"] - 0.3) ** 2 + config["n"]])
 
     def start(
         self,

@@ -17,12 +17,16 @@ they travel to Trimtab's API.  A question that cannot be answered gets {"error":
 This module needs the standard library only: it runs in the virtual environment of each rival.
 """
 
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 import traceback
 from abc import ABC, abstractmethod
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class Study:
@@ -104,6 +108,12 @@ class Server:
         return {"id": found[0] if chosen is not None and found else None}
 
 
+def _end_with_parent():
+    """A solver that waits for a service would outlive a benchmark that was killed (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def process_cpu():
     """Processor seconds of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -115,6 +125,7 @@ def serve(make, *, cpu=process_cpu):
 
     What libraries print goes to standard error.
     """
+    _end_with_parent()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr

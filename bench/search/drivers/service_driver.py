@@ -5,7 +5,8 @@ suggester process, come from BENCH_URL, BENCH_KEY and BENCH_SUGGESTER; `cpu` is 
 and its children have used, so that with several studies at a time it belongs to nobody.
 
 Here trials take no time, but in a user's hands one rarely ends before the next suggestion is
-computed: each is held for BENCH_HOLD seconds.
+computed: each is held for BENCH_HOLD seconds, times as many as run in parallel, so that a trial is
+asked for every BENCH_HOLD seconds.
 """
 
 import json
@@ -40,6 +41,7 @@ class Remote(Solver):
             seed=study.seed,
             lease_seconds=120,
         )
+        self._seconds = HOLD * study.parallel
         self._taken = {}
         self._asked_at = {}
 
@@ -70,12 +72,12 @@ class Remote(Solver):
         )
 
     def best(self):
-        found = self._study.best() if self._single else None
+        found = self._study.best if self._single else None
         return None if found is None else self._taken.get(found.number)
 
     def _hold(self, handle):
         passed = time.monotonic() - self._asked_at[handle.number]
-        time.sleep(max(0.0, HOLD - passed))
+        time.sleep(max(0.0, self._seconds - passed))
 
 
 def _parameter(wire):
