@@ -53,6 +53,11 @@ bench-service: $(READY_BENCH) ## Measure the service beside Optuna on the same d
 bench-digits: $(READY) ## Measure the search on the digits study beside random search
 	@$(TEST_ENV) $(PYTHON) bench/digits.py
 
+.PHONY: bench-search
+bench-search: $(READY_BENCH) ## Compare the searchers with their rivals; QUICK=1 takes 10 minutes
+	@$(TEST_ENV) $(PYTHON) -m bench.search $(if $(QUICK),--quick) $(if $(REPORT),--report) \
+		$(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: clean
 clean: ## Remove what was installed and cached; the demo's data in .trimtab stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
