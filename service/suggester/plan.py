@@ -16,6 +16,8 @@ from service.suggester.survey import Standing
 
 LOOK_SECONDS = 0.15  # between two looks at a study that is being asked, with something to spare
 MARGIN = 1.5  # asks do not come evenly, and a batch that fits hyperparameters takes longer
+# Without a model nothing is lost by making more at once, and reading a long history costs time.
+INSTANT_LOOKS = 10
 WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
 # What fits may take of the time since the last one, to replace what is in the buffer.
@@ -65,7 +67,8 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
     fit_seconds = 0.0 if instant else standing.fit_seconds
     rate = max(rate, standing.appetite)
     until_next = MARGIN * rate * (LOOK_SECONDS + fit_seconds)
-    ahead = max(1 if instant else MODEL_AHEAD, standing.running, ceil(until_next) + 1)
+    at_once = ceil(until_next * INSTANT_LOOKS) if instant else ceil(until_next) + 1
+    ahead = max(1 if instant else MODEL_AHEAD, standing.running, at_once)
     if standing.trial_seconds is None and not instant:
         ahead += standing.demands  # how soon they are back, nobody knows yet
     wanted = standing.demands + ahead

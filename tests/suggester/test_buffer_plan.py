@@ -53,7 +53,7 @@ def test_the_buffer_holds_one_for_each_running_trial_and_one_at_least() -> None:
 
 def test_whoever_waits_is_counted_on_top() -> None:
     waiting = standing(buffered=0, seen=None, running=0, demands=64)
-    assert count(waiting, instant=True) == 64 + 2
+    assert count(waiting, instant=True) == 64 + 1
     assert count(waiting) == 64 + MODEL_AHEAD
 
 
@@ -67,6 +67,14 @@ def test_a_buffer_that_would_not_last_until_the_next_look_is_filled_up_sooner() 
     case = standing(running=4, buffered=5, fit_seconds=2.0)
     assert count(case, rate=1.0) == 0
     assert count(case, rate=3.0) > 0
+
+
+def test_without_a_model_it_is_filled_for_seconds_and_not_at_every_look() -> None:
+    quick = {"learns": False, "instant": True}
+    fast = {"running": 8, "finished": 10_000, "next_number": 10_008, "trial_seconds": 0.1}
+    assert count(standing(**fast, buffered=0, seen=None), rate=60.0, **quick) >= 2 * 60
+    assert count(standing(**fast, buffered=100), rate=60.0, **quick) == 0
+    assert count(standing(**fast, buffered=10), rate=60.0, **quick) >= 60
 
 
 def test_it_holds_no_more_than_will_be_taken() -> None:
