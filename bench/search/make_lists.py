@@ -16,9 +16,10 @@ from bench.search.tasks.models import KINDS
 from bench.search.tasks.registry import LISTS
 
 DIMENSIONS = (2, 3, 5, 8, 10, 16, 20)
+# Without `car`: over a hundredth of its table is perfect, so that random search finds the best.
 HPOBENCH = (
-    *("car", "phoneme", "vehicle", "australian", "kc1", "segment", "blood_transfusion"),
-    "credit_g",
+    *("phoneme", "vehicle", "australian", "kc1"),
+    *("segment", "blood_transfusion", "credit_g"),
 )
 HPOLIB = ("naval_propulsion", "parkinsons_telemonitoring", "protein_structure")
 TABLES = (
@@ -80,9 +81,7 @@ def _mixed(place: int) -> list[str]:
 
 
 def _tabular(place: int) -> list[str]:
-    scores = [f"hpobench-{table}-val_f1" for table in HPOBENCH[2 * place : 2 * place + 6]]
-    if len(scores) < 6:
-        scores += [f"hpobench-{table}-val_f1" for table in HPOBENCH[: 6 - len(scores)]]
+    scores = [f"hpobench-{table}-val_f1" for table in HPOBENCH]
     return [f"tabular/{each}-r{place}" for each in (*TABLES, *scores)]
 
 

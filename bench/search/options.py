@@ -12,7 +12,7 @@ ARMS_OF_REPORT = HERE / "arms.json"
 COSTLY = tuple(name for name, rival in RIVALS.items() if rival.costly)
 CHEAP = tuple(name for name, rival in RIVALS.items() if not rival.costly)
 DEFAULT = ("trimtab", "trimtab-core", "random", *CHEAP)
-QUICK = ("trimtab", "trimtab-core", "random", "optuna-tpe", "optuna-auto")
+QUICK = ("trimtab", "random", "optuna-tpe", "optuna-auto")
 
 ABOUT = """\
 Compare searchers on the same tasks, seeds and budgets.

@@ -49,6 +49,19 @@ def test_every_space_is_legal_and_has_no_defaults_that_would_favour_us():
         assert space.defaults() is None
 
 
+def test_reference_values_make_a_score():
+    for each in ALL:
+        if each.name in score.read(each.group):
+            reference = score.reference(each)
+            assert reference.best_known < reference.random_median, each.name
+
+
+@pytest.mark.parametrize("group", sorted(set(GROUPS) - {"mixed", "training", "stopping"}))
+def test_every_task_has_reference_values(group):
+    mine = {each.name for each in ALL if each.group == group}
+    assert set(score.read(group)) == mine
+
+
 def test_reference_values_of_another_definition_of_the_task_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(score, "FOLDER", tmp_path)
     mine = Task(name="g/a", space=LINE)

@@ -36,7 +36,7 @@ def task(name: str) -> Task | None:
         budget=STEPS * RUNS,
         steps=STEPS,
         draws=DRAWS,
-        search=SEARCH,
+        search=SEARCH // 2,
     )
 
 

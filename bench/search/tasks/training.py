@@ -11,7 +11,7 @@ from bench.search.tasks.learners import LEARNERS
 from bench.search.tasks.task import Evaluate, Seen, Task
 
 PATTERN = re.compile(r"training/(?P<learner>[a-z]+)-(?P<data>[a-z_]+)-s(?P<seed>\d+)")
-DRAWS, SEARCH = 400, 600  # a training takes 5 to 100 ms
+DRAWS, SEARCH = 400, 300  # a training takes 5 to 100 ms
 
 
 def task(name: str) -> Task | None:
