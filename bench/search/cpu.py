@@ -54,7 +54,9 @@ class CpuCache:
         self._path.write_text(json.dumps(self._known, indent=1, sort_keys=True))
 
     def of(self, arm: Arm, group: str, counts: Sequence[int]) -> dict[str, float]:
-        """Count to seconds, of what was measured."""
+        """Count to seconds, of what was measured; some groups have no task to measure it on."""
+        if group not in TASKS:
+            return {}
         found = {count: self.get(arm, group, count) for count in counts}
         return {str(count): round(value, 5) for count, value in found.items() if value is not None}
 

@@ -12,10 +12,12 @@ from bench.search.drivers.protocol import Server, Solver
 from bench.search.drivers.space import fill, pick, read
 from bench.search.options import parse
 from bench.search.play import Result, play
+from bench.search.report import printed, section
 from bench.search.runner import jobs
 from bench.search.session import Session, SolverFailed
 from bench.search.solvers import RIVALS, Arm, Rival, arm, fingerprint, pins
-from bench.search.tasks.registry import read_list
+from bench.search.table import Plan, scores
+from bench.search.tasks.registry import read_list, thin
 from bench.search.tasks.task import Seen, Task, choice, real, when, whole
 
 SPACE = [
@@ -219,6 +221,21 @@ def test_cpu_measurements_are_kept(tmp_path):
     CpuCache(path).add(ARM, "continuous", 50, 0.012345678)
     assert CpuCache(path).of(ARM, "continuous", (50, 100)) == {"50": 0.01235}
     assert CpuCache(path).get(Arm("solver", "2", ()), "continuous", 50) is None
+
+
+def test_a_section_has_rows_for_groups_without_cpu_measurements(tmp_path):
+    cache = Cache(tmp_path, tmp_path / "kept")
+    mine = [each for each in read_list("check") if each.group in {"continuous", "objectives"}]
+    plan = Plan([arm("random")], thin(mine, 1), [1])
+    for each in plan.tasks:
+        cache.add(key(plan.arms[0], each, 1), RESULT)
+    cpu = CpuCache(tmp_path / "cpu.json")
+    cpu.add(plan.arms[0], "continuous", 50, 0.25)
+    found = section(plan, scores(plan, cache), cache, cpu, (50,))
+    costs = {g: rows["random"]["cpu_seconds_per_suggestion"] for g, rows in found["groups"].items()}
+    assert costs == {"continuous": {"50": 0.25}, "objectives": {}}
+    assert found["overall"]["random"]["tasks"] == 2
+    assert "overall" in printed({"check": found})
 
 
 def test_variants_of_ours_are_counted_once_each(tmp_path):
