@@ -46,6 +46,20 @@ def test_what_waits_is_not_lost_in_an_outage_at_the_end(fake, study, wire):
     assert list(values(fake)) == [0]
 
 
+def test_what_waits_outlives_an_end_that_is_interrupted(fake, study):
+    def interrupt(request):
+        raise KeyboardInterrupt
+
+    trial = study.ask()
+    trial.report(0, loss=1.0)
+    fake.script["tell"] = [interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        trial.complete()
+    assert trial.open
+    trial.complete()
+    assert list(values(fake)) == [0]
+
+
 def test_measurements_that_are_refused_at_the_end_are_told_apart(fake, study, wire):
     trial = study.ask()
     trial.report(0, loss=1.0)

@@ -125,15 +125,16 @@ class Reporter:
         try:
             if together:
                 return self.lease.tell(outcome, retry, to_wire(batch))
-        except OUTAGES:
-            self._put_back(batch)
-            raise
-        except ApiError as error:
+        except LeaseLost as error:
             if not batch:
                 raise
-            if isinstance(error, LeaseLost):
-                self._keep(error)
-                return None
+            self._keep(error)
+            return None
+        except BaseException as error:  # an interrupt too: what was measured is not lost
+            self._put_back(batch)
+            if not batch or isinstance(error, OUTAGES) or not isinstance(error, ApiError):
+                raise
+            return None
         self._put_back(batch)
         return None
 
