@@ -116,7 +116,8 @@ def _score(
         X = _features(candidates, rows).unsqueeze(-2)
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         with torch.no_grad():
-            return torch.cat([acquisition(chunk) for chunk in chunks]).numpy()
+            found: Floats = torch.cat([acquisition(chunk) for chunk in chunks]).numpy()
+        return found + candidates.favour(rows)
 
     return score
 

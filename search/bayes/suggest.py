@@ -98,7 +98,12 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             fitted = known.model(history, settings.fit_evaluations, rng)
             picks = choose(
                 fitted.gp,
-                Candidates(cube, cube.encode(history.taken()), rng),
+                Candidates(
+                    cube,
+                    cube.encode(history.taken()),
+                    rng,
+                    settings.prior_weight / len(taught),
+                ),
                 best=known.rows[np.argsort(known.aims.y, kind="stable")],
                 pending=cube.encode(history.pending()),
                 count=count,
