@@ -116,8 +116,12 @@ class Shape:
     @classmethod
     def of(cls, A: Floats, low: Floats, high: Floats, base: Floats) -> Shape:
         """Of low <= A y + base <= high, in rows of length 1."""
-        size = np.maximum(np.sqrt(np.square(A).sum(axis=1)), np.finfo(float).tiny)
-        A, low, high = A / size[:, None], (low - base) / size, (high - base) / size
+        size = np.sqrt(np.square(A).sum(axis=1))
+        # Sums of values that cannot change are what they are: the space has seen to them.
+        use = size > 0
+        A, size = A[use], size[use]
+        low, high = (low - base)[use] / size, (high - base)[use] / size
+        A = A / size[:, None]
         tight = high - low <= NO_ROOM
         E, e = A[tight], 0.5 * (low[tight] + high[tight])
         upper, lower = np.isfinite(high) & ~tight, np.isfinite(low) & ~tight

@@ -147,6 +147,8 @@ def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:
         "mean": sign * known.aims.loss(-pick.mean),
         "sd": pick.sd * known.aims.scale,
     }
+    if history.problem.space.believes:
+        numbers["prior"] = pick.prior
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(known.rows)}
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)

@@ -315,3 +315,9 @@ def test_gp_finds_an_optimum_on_the_edge_of_a_thin_slice():
         )
     best = min(trials, key=lambda t: t.values["loss"])
     assert best.values["loss"] < -0.1001 + 1e-3
+
+
+def test_a_sum_of_fixed_values_does_no_harm():
+    fixed = IntParameter(name="n", low=7, high=7)
+    known = made(fixed, X, Y, bounded(7, 7, n=1), bounded(at_most=1e-3, x=1, y=1))
+    assert len({config["x"] for config in squeezed(known, 50)}) == 50
