@@ -32,19 +32,28 @@ CLIMBS = 6  # of the fits of all members
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """The losses as targets, plain and half-ranked."""
+    """The losses as targets, plain and half-ranked, and their standard errors (0: none known)."""
 
     plain: Targets
     ranked: Targets
+    errors: Floats
 
     @classmethod
-    def of(cls, losses: Sequence[float]) -> "Aims":
+    def of(cls, losses: Sequence[float], errors: Floats | None = None) -> "Aims":
         """Of losses, absurd ones brought to a fence where they are not ranked."""
-        return cls(targets(losses, fenced), targets(losses, half_ranked))
+        known = np.zeros(len(losses)) if errors is None else errors
+        return cls(targets(losses, fenced), targets(losses, half_ranked), known)
 
     def y(self, *, ranked: bool) -> Floats:
         """The targets of a member."""
-        return self.ranked.y if ranked else self.plain.y
+        return self._of(ranked=ranked).y
+
+    def known(self, *, ranked: bool) -> Floats:
+        """What is known of the variances of a member's targets."""
+        return self._of(ranked=ranked).noise(self.errors)
+
+    def _of(self, *, ranked: bool) -> Targets:
+        return self.ranked if ranked else self.plain
 
 
 def fit_members(
@@ -59,7 +68,8 @@ def fit_members(
     found: list[Hyperparameters] = []
     for kernel, ranked in MEMBERS:
         starts = cold if kernel is MATERN else found[-1:]
-        evidence = Evidence(points, aims.y(ranked=ranked), kernel)
+        y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
+        evidence = Evidence(points, y, kernel, noise)
         found.append(fit(evidence, starts, len(starts) * (evaluations // CLIMBS)))
     return tuple(found)
 
@@ -75,12 +85,11 @@ class Ensemble:
         cls, fitted: Sequence[Hyperparameters], features: Floats, owners: list[int], aims: Aims
     ) -> "Ensemble":
         """Given the observations at rows of features."""
-        return cls(
-            tuple(
-                Posterior.of(kernel, at, features, owners, aims.y(ranked=ranked))
-                for (kernel, ranked), at in zip(MEMBERS, fitted, strict=True)
-            )
-        )
+        members: list[Posterior] = []
+        for (kernel, ranked), at in zip(MEMBERS, fitted, strict=True):
+            y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
+            members.append(Posterior.of(kernel, at, features, owners, y, noise))
+        return cls(tuple(members))
 
     def pending(self, features: Floats) -> "Ensemble":
         """With these rows under way as well."""

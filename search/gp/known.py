@@ -25,6 +25,7 @@ class Known:
     cube: Cube
     numbers: Sequence[int]
     losses: Floats
+    errors: Floats  # standard errors that were told, 0 where none was
     rows: Floats
     features: Floats
 
@@ -32,7 +33,9 @@ class Known:
     def of(cls, cube: Cube, taught: Sequence[Lesson], rows: Floats) -> "Known":
         """Of lessons and their encoded configs."""
         losses = np.array([lesson.loss for lesson in taught])
-        return cls(cube, [lesson.number for lesson in taught], losses, rows, cube.features(rows))
+        errors = np.array([lesson.error for lesson in taught])
+        numbers = [lesson.number for lesson in taught]
+        return cls(cube, numbers, losses, errors, rows, cube.features(rows))
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -45,13 +48,13 @@ class Known:
     def fit(self, evaluations: int, rng: np.random.Generator) -> Fitted:
         """The members' hyperparameters, fitted on at most FIT_POINTS lessons."""
         some = telling(self.losses.tolist(), FIT_POINTS, rng)
-        aims = Aims.of(self.losses[some].tolist())
+        aims = Aims.of(self.losses[some].tolist(), self.errors[some])
         found = fit_members(self.features[some], self.cube.owners, aims, evaluations)
         return Fitted(found, len(self))
 
     def ensemble(self, fitted: Fitted) -> tuple[Ensemble, Aims]:
         """The models of it all, and what they predict."""
-        aims = Aims.of(self.losses.tolist())
+        aims = Aims.of(self.losses.tolist(), self.errors)
         return Ensemble.of(fitted.members, self.features, self.cube.owners, aims), aims
 
     def nearby(self, at: Hyperparameters, rng: np.random.Generator) -> "Known":
@@ -69,6 +72,5 @@ class Known:
 
     def _at(self, places: Floats) -> "Known":
         numbers = [self.numbers[place] for place in places]
-        return Known(
-            self.cube, numbers, self.losses[places], self.rows[places], self.features[places]
-        )
+        arrays = (self.losses, self.errors, self.rows, self.features)
+        return Known(self.cube, numbers, *(array[places] for array in arrays))
