@@ -88,7 +88,7 @@ class Ensemble:
         members: list[Posterior] = []
         for (kernel, ranked), at in zip(MEMBERS, fitted, strict=True):
             y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
-            members.append(Posterior.of(kernel, at, features, owners, y, noise))
+            members.append(Posterior.of(kernel, at, features, owners, y, known=noise))
         return cls(tuple(members))
 
     def pending(self, features: Floats) -> "Ensemble":

@@ -5,8 +5,8 @@
     v       the variance of the noise, which stands for all that the kernel cannot explain
     E       diagonal: the squares of the standard errors that are known, 0 where none is
 
-With K = C(l) + (v + NUGGET) I + E, and the constant mean m = 1'K^-1 y / 1'K^-1 1 that generalised least
-squares gives, the fit minimises over ln l and ln v
+With K = C(l) + (v + NUGGET) I + E, and the constant mean m = 1'K^-1 y / 1'K^-1 1 that generalised
+least squares gives, the fit minimises over ln l and ln v
 
     (y - m)'K^-1 (y - m) / 2 + ln|K| / 2
         + sum_i [(ln l_i - sqrt(2) - ln(p) / 2)^2 / 6 + ln l_i] + (ln v + 4)^2 / 2 + ln v.

@@ -60,6 +60,7 @@ class Posterior:
         features: Floats,
         owners: list[int],
         y: Floats,
+        *,
         known: Floats | float = 0.0,
     ) -> "Posterior":
         """Given observations y at rows of features; raises LinAlgError.

@@ -13,6 +13,7 @@ from service.schemas.base import (
     Measured,
     MetricName,
     Reason,
+    StandardErrors,
     Step,
     Tags,
     Text,
@@ -148,6 +149,7 @@ class Completed(Body):
 
     kind: Literal["completed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
+    errors: StandardErrors = {}
     log_tail: LongText | None = None
 
 
@@ -221,6 +223,7 @@ class ImportedTrial(Body):
     config: ConfigBody
     state: Literal["completed", "stopped", "infeasible", "failed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
+    errors: StandardErrors = {}
     measurements: Annotated[list[MeasurementBody], Field(max_length=MAX_MEASUREMENTS)] = []
     reason: Reason | None = None
     tags: Tags = []
@@ -284,6 +287,7 @@ class TrialItem(Body):
     state: TrialState
     config: ConfigBody
     values: dict[str, Measured]
+    errors: Annotated[dict[str, float], Field(description="standard errors that were told")]
     origin: dict[str, Any]
     attempt: int
     last_step: int | None
@@ -348,36 +352,6 @@ class Logs(Body):
     """The ends of the logs of all attempts, the latest last."""
 
     items: list[LogItem]
-
-
-class CheckpointCreate(Body):
-    """A checkpoint that the holder of the lease is about to upload."""
-
-    lease_id: LeaseId
-    step: Step
-    size: Annotated[int, Field(ge=0, le=2**50)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class CheckpointMade(Body):
-    """Where to put it."""
-
-    key: str
-    uri: str
-
-
-class CheckpointCommit(Body):
-    """The checkpoint lies where it was to be put."""
-
-    lease_id: LeaseId
-    key: Annotated[str, Field(min_length=1, max_length=512)]
-
-
-class CheckpointCommitted(Body):
-    """It will be offered to the next attempt."""
-
-    key: str
-    step: int
 
 
 class Best(Body):

@@ -12,7 +12,7 @@ from search.problem import Problem
 from search.values import Value
 from service.errors import ConfigExists, InvalidRequest, LimitExceeded
 from service.leases.metrics import MAX_METRICS, Measured, rows_of
-from service.leases.results import Result, result_of
+from service.leases.results import Result, check_errors, result_of
 from service.schemas.trials import Completed, Failed, ImportedTrial, Infeasible, Stopped
 from service.trials.enqueue import Place, check_configs, check_new, take_numbers
 from service.trials.identity import config_hash, new_trial_id
@@ -22,11 +22,11 @@ ORIGIN = {"by": "import"}
 INSERT = """
 with made as (
   insert into trial (public_id, study_id, number, spec_version, state, config, config_hash,
-                     replicate, origin, values, objective, reason, tags, changed_version,
+                     replicate, origin, values, errors, objective, reason, tags, changed_version,
                      finished_at)
   values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(hash)s,
-          %(replicate)s, %(origin)s, %(values)s, %(objective)s, %(reason)s, %(tags)s,
-          %(version)s, clock_timestamp())
+          %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(objective)s, %(reason)s,
+          %(tags)s, %(version)s, clock_timestamp())
   returning id, study_id
 ), stored as (
   insert into metric (trial_id, metric_id, step, attempt, value, elapsed)
@@ -99,8 +99,9 @@ def _result(problem: Problem, trial: ImportedTrial, place: int) -> Result:
     measured: dict[str, float] = {}
     for measurement in sorted(trial.measurements, key=lambda m: m.step):
         measured.update(measurement.values)
+    _check_errors(trial, measured, f"trials.{place}.errors")
     outcomes: Mapping[str, Completed | Stopped | Infeasible | Failed] = {
-        "completed": Completed(values=trial.values),
+        "completed": Completed(values=trial.values, errors=trial.errors),
         "stopped": Stopped(values=trial.values, reason=trial.reason),
         "infeasible": Infeasible(reason=trial.reason or "infeasible"),
         "failed": Failed(),
@@ -109,6 +110,12 @@ def _result(problem: Problem, trial: ImportedTrial, place: int) -> Result:
         return result_of(problem, outcomes[trial.state], measured)
     except InvalidRequest as error:
         raise InvalidRequest(f"trials.{place}.values: {error.detail}") from None
+
+
+def _check_errors(trial: ImportedTrial, measured: Mapping[str, float], field: str) -> None:
+    if trial.errors and trial.state != "completed":
+        raise InvalidRequest(f"{field}: only a completed trial has them, not a {trial.state} one")
+    check_errors(trial.errors, {**measured, **trial.values}, field)
 
 
 def _row(
@@ -126,6 +133,7 @@ def _row(
         "config": Jsonb(dict(config)),
         "origin": Jsonb(ORIGIN),
         "values": Jsonb(result.wire_values()),
+        "errors": Jsonb(dict(result.errors)) if result.errors else None,
         "objective": result.objective,
         "reason": trial.reason or result.reason,
         "tags": trial.tags,

@@ -65,7 +65,7 @@ class Fixed(gpytorch.models.ExactGP):
 @KERNELS
 def test_the_posterior_is_that_of_gpytorch_with_fixed_noise(kernel):
     X, y, known, new = drawn()
-    ours = Posterior.of(kernel, AT, X, OWNERS, y, known)
+    ours = Posterior.of(kernel, AT, X, OWNERS, y, known=known)
     theirs = Fixed(kernel, X, y, known, ours.mean).eval()
     with torch.no_grad():
         expected = theirs(doubles(new))
@@ -80,7 +80,7 @@ def test_the_evidence_is_that_of_gpytorch_with_fixed_noise(kernel):
     X, y, known, _ = drawn()
     theta = np.log([*AT.lengths, AT.noise])
     value, _ = Evidence(Points(X, OWNERS), y, kernel, known)(theta)
-    mean = Posterior.of(kernel, AT, X, OWNERS, y, known).mean
+    mean = Posterior.of(kernel, AT, X, OWNERS, y, known=known).mean
     theirs = Fixed(kernel, X, y, known, mean).train()
     mll = gpytorch.mlls.ExactMarginalLogLikelihood(theirs.likelihood, theirs)
     expected = -mll(theirs(doubles(X)), doubles(y)).item() * len(y)
@@ -104,10 +104,10 @@ def test_the_gradient_is_that_of_differences(kernel, n, seed, length, noise):
 @KERNELS
 def test_pending_points_among_noisy_ones_count_as_observed_at_their_mean(kernel):
     X, y, known, new = drawn()
-    before = Posterior.of(kernel, AT, X, OWNERS, y, known)
+    before = Posterior.of(kernel, AT, X, OWNERS, y, known=known)
     means = before.believe(new).mean
     whole = Posterior.of(
-        kernel, AT, np.r_[X, new], OWNERS, np.r_[y, means], np.r_[known, np.zeros(7)]
+        kernel, AT, np.r_[X, new], OWNERS, np.r_[y, means], known=np.r_[known, np.zeros(7)]
     )
     there = np.random.default_rng(5).random((4, 3))
     later = before.pending(new).believe(there)

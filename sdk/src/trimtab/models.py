@@ -209,7 +209,8 @@ class AttemptInfo(Wire):
 class TrialInfo(Wire):
     """A trial as it stood when it was read.
 
-    `values` are its metrics: what it was told with, else its last ones.  What a list leaves out
+    `values` are its metrics: what it was told with, else its last ones; `errors` the standard
+    errors that were told with them.  What a list leaves out
     (message, notes, attributes, attempts, checkpoint) is there when the trial was read by itself.
     """
 
@@ -219,6 +220,7 @@ class TrialInfo(Wire):
     state: str
     config: Config
     values: dict[str, float] = {}
+    errors: dict[str, float] = {}
     origin: dict[str, Any] = {}
     attempt: int = 0
     last_step: int | None = None

@@ -81,10 +81,16 @@ class Study:
         return Asking(self._transport, self.id, worker).one(timeout)
 
     def tell(
-        self, trial: Trial, values: Metrics | None = None, /, **metrics: SupportsFloat
+        self,
+        trial: Trial,
+        values: Metrics | None = None,
+        /,
+        *,
+        errors: Metrics | None = None,
+        **metrics: SupportsFloat,
     ) -> None:
         """End a trial of `ask`: `study.tell(trial, accuracy=0.9)` is trial.complete(...)."""
-        trial.complete(values, **metrics)
+        trial.complete(values, errors=errors, **metrics)
 
     def trials(self, *, worker: str | None = None) -> TrialLoop:
         """Trials to run here, one after another, until the study has ended.
@@ -299,8 +305,8 @@ class Study:
     ) -> list[Numbered]:
         """Bring in trials that ran elsewhere, for the searcher to learn from.
 
-        Each is `{"config": ..., "values": {...}}`, with `state`, `measurements`, `reason` and
-        `tags` if one likes.
+        Each is `{"config": ..., "values": {...}}`, with `errors` (standard errors of the values),
+        `state`, `measurements`, `reason` and `tags` if one likes.
         """
         from trimtab._import import trial_to_json
 
