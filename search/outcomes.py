@@ -15,7 +15,7 @@ Cancelled trials teach nothing: a person's reasons are not the point's.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from search.problem import Objective, Problem
@@ -36,6 +36,7 @@ class Lesson:
     loss: float
     measured: bool
     error: float = 0.0
+    context: Config = field(default_factory=dict)
 
 
 def losses(problem: Problem, trial: Trial) -> tuple[float, ...] | None:
@@ -75,6 +76,7 @@ def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
                     loss=loss,
                     measured=trial.number in found,
                     error=_error(problem.objectives[0], trial) if trial.number in found else 0.0,
+                    context=trial.context,
                 )
             )
     return taught

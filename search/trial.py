@@ -39,7 +39,7 @@ class Trial:
 
     `values` holds the trial's value of each metric: what `tell` gave, else what the objective
     reads from the measurements.  `measurements` is in order of step.  `errors` holds the standard
-    error of a value, in its units, where one is known.
+    error of a value, in its units, where one is known; `context` what was given with the ask.
     """
 
     number: int
@@ -51,3 +51,4 @@ class Trial:
     origin: Mapping[str, JSON] = field(default_factory=dict)
     parent: int | None = None
     attempt: int = 0
+    context: Config = field(default_factory=dict)

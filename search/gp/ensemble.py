@@ -7,7 +7,7 @@ consistently, and no single model's collapse on a task was the ensemble's.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,9 +76,13 @@ def fit_members(
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """The members' posteriors, in the order of MEMBERS."""
+    """The members' posteriors, in the order of MEMBERS.
+
+    `tail` holds what all rows of features end with, and leave out: the context that is asked in.
+    """
 
     members: tuple[Posterior, ...]
+    tail: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -91,18 +95,43 @@ class Ensemble:
             members.append(Posterior.of(kernel, at, features, owners, y, known=noise))
         return cls(tuple(members))
 
+    def asked_in(self, tail: Floats, configs: Floats) -> "Ensemble":
+        """The same, asked in one context, of which `tail` holds the features.
+
+        What is to be improved upon is the lowest mean there of any of these configs, wherever they
+        were tried: the best that could be chosen for this context without another trial.
+        """
+        here = replace(self, tail=tuple(tail.tolist()))
+        whole = here.whole(configs)
+        members = (replace(m, best=float(np.min(m.means(whole)))) for m in self.members)
+        return replace(here, members=tuple(members))
+
+    def whole(self, features: Floats) -> Floats:
+        """Rows of features with what they leave out."""
+        if not self.tail:
+            return features
+        return np.concatenate([features, np.tile(self.tail, (len(features), 1))], axis=1)
+
     def pending(self, features: Floats) -> "Ensemble":
         """With these rows under way as well."""
-        return Ensemble(tuple(member.pending(features) for member in self.members))
+        whole = self.whole(features)
+        return replace(self, members=tuple(member.pending(whole) for member in self.members))
 
     def believe(self, features: Floats) -> list[Belief]:
         """What each member believes of rows of features."""
-        return [member.believe(features) for member in self.members]
+        whole = self.whole(features)
+        return [member.believe(whole) for member in self.members]
 
     def believe_again(self, features: Floats, before: Sequence[Belief]) -> list[Belief]:
         """What the beliefs become with the points that are pending since."""
-        pairs = zip(self.members, before, strict=True)
-        return [member.believe_again(features, belief) for member, belief in pairs]
+        whole, pairs = self.whole(features), zip(self.members, before, strict=True)
+        return [member.believe_again(whole, belief) for member, belief in pairs]
+
+    def expected(self, features: Floats) -> Floats:
+        """The mean of the plain members at rows of features."""
+        whole = self.whole(features)
+        found: Floats = np.mean([m.means(whole) for m in self.members[:PLAIN]], axis=0)
+        return found
 
     def acquisition(self, beliefs: Sequence[Belief]) -> Floats:
         """The logarithm of the mean of the members' expected improvements."""
@@ -115,7 +144,8 @@ class Ensemble:
 
     def similarity(self, features: Floats) -> Floats:
         """How alike the plain members hold one row and each point they know, 0 to 1."""
-        found: Floats = np.mean([m.correlation(features) for m in self.members[:PLAIN]], axis=0)
+        whole = self.whole(features)
+        found: Floats = np.mean([m.correlation(whole) for m in self.members[:PLAIN]], axis=0)
         return found
 
 

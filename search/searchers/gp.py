@@ -18,7 +18,7 @@ class GP(Searcher):
     rather than seconds, so that the same history gives the same answer on any machine.
     """
 
-    features: ClassVar[frozenset[Feature]] = frozenset({Feature.CONDITIONS})
+    features: ClassVar[frozenset[Feature]] = frozenset({Feature.CONDITIONS, Feature.CONTEXTS})
 
     fit_evaluations: Whole = 360
     candidates: Whole = 2100
