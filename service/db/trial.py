@@ -57,6 +57,7 @@ trial = Table(
     Column("tell_hash", LargeBinary),
     document("values", nullable=True),  # metric -> value, finite ones and "NaN", "Infinity", ...
     document("errors", nullable=True),  # metric -> the standard error of its value, where known
+    document("context", nullable=True),  # what was given with the ask, where the study has any
     Column("objective", Double),  # the first objective's value, finite, for sorting and best
     Column(
         "reason", Text

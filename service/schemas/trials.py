@@ -36,6 +36,9 @@ class Ask(Body):
     lease_id: LeaseId
     worker: WorkerName
     wait: Annotated[float, Field(ge=0, le=20, description="seconds")] = 10
+    context: Annotated[
+        ConfigBody, Field(description="a value for each parameter of the study's context")
+    ] = {}
 
 
 class CheckpointOffer(Body):
@@ -56,6 +59,7 @@ class AskedTrial(Body):
     study_name: str
     number: int
     config: ConfigBody
+    context: ConfigBody
     seed: Annotated[int, Field(description="made of the study's seed and the trial's number")]
     metrics: Annotated[
         list[str], Field(description="the metrics that the study's objectives and constraints read")
@@ -212,6 +216,7 @@ class Enqueue(Body):
     """Configs to run before any suggestion; they count in the budget."""
 
     configs: Annotated[list[ConfigBody], Field(min_length=1, max_length=1_000)]
+    context: Annotated[ConfigBody, Field(description="the context to run all of them in")] = {}
     replicate: Annotated[bool, Field(description="allow configs that the study already has")] = (
         False
     )
@@ -221,6 +226,7 @@ class ImportedTrial(Body):
     """A trial that ran elsewhere."""
 
     config: ConfigBody
+    context: ConfigBody = {}
     state: Literal["completed", "stopped", "infeasible", "failed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
     errors: StandardErrors = {}
@@ -286,6 +292,7 @@ class TrialItem(Body):
     number: int
     state: TrialState
     config: ConfigBody
+    context: Annotated[ConfigBody, Field(description="what was given with the ask")]
     values: dict[str, Measured]
     errors: Annotated[dict[str, float], Field(description="standard errors that were told")]
     origin: dict[str, Any]

@@ -14,6 +14,7 @@ from service.errors import ConfigExists, InvalidRequest, LimitExceeded
 from service.leases.metrics import MAX_METRICS, Measured, rows_of
 from service.leases.results import Result, check_errors, result_of
 from service.schemas.trials import Completed, Failed, ImportedTrial, Infeasible, Stopped
+from service.trials.context import check_context, stored
 from service.trials.enqueue import Place, check_configs, check_new, take_numbers
 from service.trials.identity import config_hash, new_trial_id
 
@@ -21,11 +22,11 @@ ORIGIN = {"by": "import"}
 
 INSERT = """
 with made as (
-  insert into trial (public_id, study_id, number, spec_version, state, config, config_hash,
-                     replicate, origin, values, errors, objective, reason, tags, changed_version,
-                     finished_at)
-  values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(hash)s,
-          %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(objective)s, %(reason)s,
+  insert into trial (public_id, study_id, number, spec_version, state, config, context,
+                     config_hash, replicate, origin, values, errors, objective, reason, tags,
+                     changed_version, finished_at)
+  values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(context)s,
+          %(hash)s, %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(objective)s, %(reason)s,
           %(tags)s, %(version)s, clock_timestamp())
   returning id, study_id
 ), stored as (
@@ -72,8 +73,12 @@ async def import_trials(
     configs = check_configs(
         study.problem.space, [trial.config for trial in trials], "trials.{}.config"
     )
+    contexts = [
+        check_context(study.problem.context, trial.context, f"trials.{place}.context")
+        for place, trial in enumerate(trials)
+    ]
     results = [_result(study.problem, trial, place) for place, trial in enumerate(trials)]
-    hashes = [config_hash(config) for config in configs]
+    hashes = [config_hash(*pair) for pair in zip(configs, contexts, strict=True)]
     if not replicate:
         await check_new(connection, study.id, hashes)
     first, version = await take_numbers(connection, study.id, hashes, finished=len(trials))
@@ -82,9 +87,9 @@ async def import_trials(
     rows = [
         _row(trial, config, result, ids)
         | shared
-        | {"number": number, "hash": digest, "replicate": replicate}
-        for number, (trial, config, result, digest) in enumerate(
-            zip(trials, configs, results, hashes, strict=True), first
+        | {"number": number, "hash": digest, "replicate": replicate, "context": stored(context)}
+        for number, (trial, config, context, result, digest) in enumerate(
+            zip(trials, configs, contexts, results, hashes, strict=True), first
         )
     ]
     try:

@@ -33,7 +33,7 @@ FIXED = (
     "tags",
 )
 # Parts of a trial that take columns, and how those are headed.
-HEADS = {"config": "config", "values": "metric", "errors": "error"}
+HEADS = {"config": "config", "context": "context", "values": "metric", "errors": "error"}
 METRICS = """
 select n.name, exists (select from trial t where t.study_id = n.study_id and t.errors ? n.name)
        as has_errors
@@ -64,6 +64,7 @@ async def csv_lines(
         rows = await fetch_all(connection, METRICS, {"study": study_id})
     columns = {
         "config": [parameter.name for parameter in spec.problem.space.parameters],
+        "context": [parameter.name for parameter in spec.problem.context],
         "values": [row["name"] for row in rows],
         "errors": [row["name"] for row in rows if row["has_errors"]],
     }

@@ -15,6 +15,7 @@ def create_body(
     *,
     name: str,
     space: Sequence[Parameter],
+    context: Sequence[Parameter],
     objectives: list[dict[str, Any]],
     constraints: Sequence[Constraint],
     searcher: Method,
@@ -34,6 +35,8 @@ def create_body(
         "budget": budget.to_json(),
         "first": [dict(config) for config in first],
     }
+    if context:
+        spec["context"] = space_to_json(context)["parameters"]
     return spec | {name: value for name, value in options.items() if value is not None}
 
 
@@ -43,11 +46,13 @@ def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
         "space": info.space,
         "objectives": [objective.model_dump() for objective in info.objectives],
         "constraints": info.constraints,
+        "context": info.context,
         "searcher": info.searcher,
         "scheduler": info.scheduler,
         "seed": info.seed,
     }
-    return [part for part in known if part in body and not _agrees(body[part], known[part])]
+    asked = {"context": [], **body}
+    return [part for part in known if part in asked and not _agrees(asked[part], known[part])]
 
 
 def managed(

@@ -56,6 +56,7 @@ class BestSummary(Wire):
     number: int
     value: float
     config: Config
+    context: Config = {}
 
 
 class ObjectiveInfo(Wire):
@@ -97,6 +98,7 @@ class StudyInfo(StudyItem):
 
     space: dict[str, Any]
     constraints: list[dict[str, Any]] = []
+    context: list[dict[str, Any]] = []
     searcher: dict[str, Any]
     scheduler: dict[str, Any]
     max_running: int | None = None
@@ -126,6 +128,7 @@ class AskedTrial(Wire):
     study_name: str
     number: int
     config: Config
+    context: Config = {}
     seed: int
     metrics: list[str] = []
 
@@ -219,6 +222,7 @@ class TrialInfo(Wire):
     number: int
     state: str
     config: Config
+    context: Config = {}
     values: dict[str, float] = {}
     errors: dict[str, float] = {}
     origin: dict[str, Any] = {}

@@ -47,6 +47,7 @@ class Trial:
         self.checkpoint: CheckpointOffer | None = asked.checkpoint
         self.told: Told | None = None
         self._config = dict(asked.trial.config)
+        self._context = dict(asked.trial.context)
         self._transport = transport
         self._lease = lease
         self._heartbeat = heartbeat
@@ -65,6 +66,11 @@ class Trial:
     def config(self) -> Config:
         """Parameter name to value; a parameter whose condition does not hold is absent."""
         return dict(self._config)
+
+    @property
+    def context(self) -> Config:
+        """What was given with the ask: a value for each parameter of the study's context."""
+        return dict(self._context)
 
     @property
     def decision(self) -> Decision:
