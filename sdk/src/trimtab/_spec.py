@@ -15,7 +15,7 @@ def create_body(
     *,
     name: str,
     space: Sequence[Parameter],
-    context: Sequence[Parameter],
+    context: Sequence[Parameter] = (),
     objectives: list[dict[str, Any]],
     constraints: Sequence[Constraint],
     searcher: Method,
