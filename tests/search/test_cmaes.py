@@ -1,0 +1,373 @@
+"""CMA-ES: the library's own run, whatever order results come in; and what it finds."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cmaes import CMA, CatCMAwM
+from pydantic import TypeAdapter, ValidationError
+
+from search.cma.layout import Layout
+from search.cma.run import Run, draw_seed, first_run, next_run
+from search.encoding import Cube
+from search.parameters import ChoiceParameter, Condition, FloatParameter, IntParameter
+from search.problem import Objective, OutcomeConstraint, Problem
+from search.registry import SearcherSettings, unsupported
+from search.searcher import MAX_MEMO_BYTES, History, Memo
+from search.searchers.cmaes import CMAES
+from search.searchers.random import Random
+from search.space import SearchSpace
+from search.trial import Trial, TrialState
+from tests.contracts.searchers import proposed
+
+MIXED = (
+    *(FloatParameter(name=f"x{j}", low=-5, high=5) for j in range(3)),
+    IntParameter(name="n", low=0, high=10),
+    IntParameter(name="m", low=1, high=40, log=True),
+    ChoiceParameter(name="act", choices=("relu", "tanh", "gelu", "silu")),
+    ChoiceParameter(name="flag", choices=(False, True)),
+)
+
+
+def floats(width):
+    return [FloatParameter(name=f"x{j}", low=-5, high=5) for j in range(width)]
+
+
+def problem(parameters, seed=0):
+    made = SearchSpace(parameters=parameters)
+    return Problem(space=made, objectives=[Objective(metric="loss")], seed=seed)
+
+
+def vector(config):
+    return np.array(list(config.values()), dtype=float)
+
+
+def sphere(config):
+    return float(np.square(vector(config) - 1.2).sum())
+
+
+def ellipsoid(config):
+    x = vector(config) - 1.2
+    return float((10 ** (6 * np.arange(len(x)) / (len(x) - 1)) * x**2).sum())
+
+
+def rosenbrock(config):
+    x = vector(config)
+    return float((100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum())
+
+
+def mixed(config):
+    numbers = sum((config[f"x{j}"] - 1.2) ** 2 for j in range(3))
+    wholes = (config["n"] - 7) ** 2 + 4 * math.log(config["m"] / 12) ** 2
+    return numbers + wholes + 5 * (config["act"] != "gelu") + 2 * (not config["flag"])
+
+
+def completed(number, suggestion, loss):
+    return Trial(
+        number=number,
+        config=suggestion.config,
+        state=TrialState.COMPLETED,
+        values={"loss": loss},
+        origin=suggestion.origin,
+    )
+
+
+def play(searcher, study, loss, count, at_a_time=1, trials=()):
+    """A study of `count` trials; its memo comes back as JSON does."""
+    found, memo = list(trials), None
+    batch = 0
+    while len(found) < count:
+        made = searcher.suggest(
+            History(problem=study, trials=found, batch=batch, memo=memo), at_a_time
+        )
+        batch += 1
+        memo = made.memo and replace(made.memo, data=json.loads(json.dumps(made.memo.data)))
+        found += [
+            completed(len(found) + k, s, loss(s.config)) for k, s in enumerate(made.suggestions)
+        ]
+    return found, memo
+
+
+def best(trials):
+    return min(trial.values["loss"] for trial in trials)
+
+
+def rows(batch):
+    return [suggestion.origin["row"] for suggestion in batch.suggestions]
+
+
+def ask(searcher, study, trials, count, **changes):
+    return searcher.suggest(History(problem=study, trials=trials, **changes), count)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 8])
+def test_it_is_the_librarys_own_run(at_a_time):
+    study = problem(floats(5), seed=3)
+    trials, _ = play(CMAES(), study, ellipsoid, 96, at_a_time)
+    bounds = np.tile([0.0, 1.0], (5, 1))
+    own = CMA(mean=np.full(5, 0.5), sigma=0.25, bounds=bounds)
+    space = Cube(study.space)
+    assert own.population_size == 8
+    for generation in range(12):
+        drawn = []
+        for k in range(8):
+            own.reseed_rng(draw_seed(3, 0, generation, k))
+            row = own.ask()
+            trial = trials[8 * generation + k]
+            assert trial.origin["row"] == row.tolist()  # to the last bit
+            assert trial.config == space.decode(row)
+            drawn.append((row, ellipsoid(trial.config)))
+        own.tell(drawn)
+
+
+def test_it_is_the_librarys_own_run_on_mixed_spaces_too():
+    study = problem(MIXED, seed=3)
+    trials, _ = play(CMAES(), study, mixed, 72)
+    layout = Layout.of(Cube(study.space))
+    own = CatCMAwM(
+        x_space=[[0, 1]] * 3,
+        z_space=[layout.centres(j).tolist() for j in layout.wholes],
+        c_space=[4, 2],
+        sigma=0.25,
+        mean=np.full(5, 0.5),
+        cov=np.eye(5),
+    )
+    assert own.population_size == 9
+    own._z_lim[0, 10:] = own._z_lim[0, 9]  # what the library pads with is no limit
+    for generation in range(8):
+        drawn = []
+        for k in range(9):
+            own.reseed_rng(draw_seed(3, 0, generation, k))
+            found = own.ask()
+            trial = trials[9 * generation + k]
+            assert trial.origin["row"][:5] == pytest.approx(found._v_raw, abs=1e-9)
+            assert trial.config["act"] == MIXED[5].choices[int(np.argmax(found.c[0]))]
+            assert trial.config["n"] == round(found.z[0] * 11 - 0.5)
+            drawn.append((found, mixed(trial.config)))
+        own.tell(drawn)
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "count", "target"),
+    [(sphere, 5, 500, 1e-5), (ellipsoid, 5, 1400, 1e-3), (rosenbrock, 4, 1400, 1e-3)],
+)
+def test_it_reaches_the_target(loss, width, count, target):
+    found, _ = play(CMAES(), problem(floats(width), seed=1), loss, count, 8)
+    assert best(found) < target
+
+
+def test_it_finds_the_optimum_of_a_mixed_space():
+    found, _ = play(CMAES(), problem(MIXED, seed=1), mixed, 400, 3)
+    drawn, _ = play(Random(), problem(MIXED, seed=1), mixed, 400, 100)
+    assert best(found) < 0.1
+    assert best(found) < 0.1 * best(drawn)
+
+
+def test_without_covariances_it_learns_many_scales_sooner():
+    study = problem(floats(30), seed=1)
+    apart, _ = play(CMAES(separable_above=20), study, ellipsoid, 900, 14)
+    together, _ = play(CMAES(separable_above=40), study, ellipsoid, 900, 14)
+    assert best(apart) < 0.5 * best(together)
+
+
+def test_conditional_parameters_are_served():
+    when = (Condition(parameter="kind", values=["deep"]),)
+    parameters = [
+        ChoiceParameter(name="kind", choices=("flat", "deep")),
+        FloatParameter(name="x", low=-5, high=5),
+        FloatParameter(name="y", low=-5, high=5, when=when),
+    ]
+
+    def loss(config):
+        return (config["x"] - 1) ** 2 + (config["y"] - 2) ** 2 if "y" in config else 30.0
+
+    found, _ = play(CMAES(), problem(parameters), loss, 250)
+    assert best(found) < 1e-3
+
+
+@pytest.mark.parametrize("parameters", [floats(4), MIXED])
+def test_the_order_of_results_does_not_matter_nor_does_a_dropped_memo(parameters):
+    study, searcher = problem(parameters), CMAES(population=8)
+    loss = mixed if len(parameters) > 4 else sphere
+    trials, memo = play(searcher, study, loss, 40, 8)
+    now = History(problem=study, trials=trials, batch=9, memo=memo)
+    straight = searcher.suggest(now, 8)
+    assert {s.origin["generation"] for s in straight.suggestions} == {5}
+    for order in ([39, 33, 36], [32, 34, 38]):
+        # Batches made while these were still running leave other memos behind.
+        late = [
+            replace(t, state=TrialState.RUNNING, values={}) if t.number in order else t
+            for t in trials
+        ]
+        between = searcher.suggest(replace(now, trials=late), 2)
+        assert {s.origin["generation"] for s in between.suggestions} == {4}
+        after = searcher.suggest(replace(now, memo=between.memo), 8)
+        assert rows(after) == rows(straight)
+    for dropped in (None, Memo(version=2, data={}), Memo(version=1, data={"number": 0})):
+        assert searcher.suggest(replace(now, memo=dropped), 8).suggestions == straight.suggestions
+
+
+def test_a_whole_memo_is_what_a_replay_comes_to():
+    study, searcher = problem(MIXED), CMAES(population=6)
+    trials, memo = play(searcher, study, mixed, 150, 5)
+    now = History(problem=study, trials=trials, batch=99, memo=memo)
+    remembered, replayed = searcher.suggest(now, 6), searcher.suggest(replace(now, memo=None), 6)
+    assert remembered.suggestions == replayed.suggestions
+    assert remembered.memo == replayed.memo
+
+
+def test_draws_beyond_the_population_are_made_while_some_are_out_and_do_not_count():
+    study, searcher = problem(floats(3)), CMAES(population=6)
+    first = ask(searcher, study, [], 9)
+    assert [s.origin["draw"] for s in first.suggestions] == list(range(9))
+    told = [completed(k, s, sphere(s.config)) for k, s in enumerate(first.suggestions)]
+    surplus = [replace(t, state=TrialState.RUNNING, values={}) for t in told[6:]]
+    waiting = ask(searcher, study, [*told[:6], *surplus], 3)
+    assert [s.origin["generation"] for s in waiting.suggestions] == [1] * 3
+    better = [replace(t, values={"loss": -1e9}) for t in told[6:]]
+    assert rows(ask(searcher, study, [*told[:6], *better], 3)) == rows(waiting)
+
+
+def test_failed_trials_are_the_worst_and_cancelled_ones_are_drawn_again():
+    study, searcher = problem(floats(3)), CMAES(population=6)
+    told = [
+        completed(k, s, sphere(s.config))
+        for k, s in enumerate(ask(searcher, study, [], 6).suggestions)
+    ]
+    worst = max(told, key=lambda t: t.values["loss"]).number
+    failed = [
+        replace(t, state=TrialState.FAILED, values={}) if t.number == worst else t for t in told
+    ]
+    assert rows(ask(searcher, study, failed, 3)) == rows(ask(searcher, study, told, 3))
+    top = min(told, key=lambda t: t.values["loss"]).number
+    lost = [
+        replace(t, state=TrialState.INFEASIBLE, values={}) if t.number == top else t for t in told
+    ]
+    assert rows(ask(searcher, study, lost, 3)) != rows(ask(searcher, study, told, 3))
+    gone = [replace(t, state=TrialState.CANCELLED, values={}) if t.number == 2 else t for t in told]
+    (again,) = ask(searcher, study, gone, 1).suggestions
+    assert (again.origin["generation"], again.origin["draw"]) == (0, 6)
+
+
+def test_a_config_that_was_tried_before_counts_without_being_tried_again():
+    study = problem([IntParameter(name="n", low=0, high=9), IntParameter(name="m", low=0, high=9)])
+    found, _ = play(CMAES(population=6), study, lambda c: c["n"] + c["m"], 60)
+    assert len({(t.config["n"], t.config["m"]) for t in found}) == 60
+    assert best(found) == 0
+    draws = [t.origin["draw"] for t in found if t.origin["by"] == "cmaes"]
+    assert max(t.origin["generation"] for t in found if t.origin["by"] == "cmaes") > 3
+    assert len(draws) > 40
+
+
+def test_the_first_run_begins_at_the_best_trial_there_is_and_stays_with_it():
+    study = problem(floats(3))
+    brought = [
+        Trial(
+            number=k,
+            config=dict.fromkeys(("x0", "x1", "x2"), x),
+            state=TrialState.COMPLETED,
+            values={"loss": loss},
+        )
+        for k, (x, loss) in enumerate([(4.0, 5.0), (2.5, 1.0), (-3.0, 9.0)])
+    ]
+    searcher = CMAES(sigma=0.01, population=4)
+    first = ask(searcher, study, brought, 4)
+    assert {s.origin["start"] for s in first.suggestions} == {1}
+    assert np.mean([vector(s.config) for s in first.suggestions]) == pytest.approx(2.5, abs=0.2)
+    told = [completed(3 + k, s, 8.0 + k) for k, s in enumerate(first.suggestions)]
+    late = [*brought[:2], replace(brought[2], values={"loss": -1.0}), *told[:2]]
+    held = [s.config for s in first.suggestions[2:]]
+    again = ask(searcher, study, late, 4, reserved=held)
+    assert [s.origin["draw"] for s in again.suggestions] == [4, 5, 6, 7]
+    assert {s.origin["start"] for s in again.suggestions} == {1}
+    plain = ask(replace(searcher, x0="defaults"), study, brought, 4)
+    assert {s.origin["start"] for s in plain.suggestions} == {None}
+    assert np.mean([vector(s.config) for s in plain.suggestions]) == pytest.approx(0, abs=0.2)
+
+
+def test_the_first_run_begins_at_the_defaults():
+    parameters = [replace(p, default=-4.0) for p in floats(3)]
+    batch = ask(CMAES(sigma=0.01), problem(parameters), [], 6)
+    assert {s.origin["start"] for s in batch.suggestions} == {"defaults"}
+    assert np.mean([vector(s.config) for s in batch.suggestions]) == pytest.approx(-4, abs=0.2)
+
+
+def test_a_run_that_has_converged_is_followed_by_a_larger_one():
+    found, _ = play(CMAES(), problem(floats(2)), sphere, 500, 6)
+    restarts = [t.origin["restart"] for t in found]
+    assert sorted(restarts) == restarts
+    first, second = ([t for t in found if t.origin["restart"] == r] for r in (0, 1))
+    assert best(first) < 1e-9
+    generation = [t for t in second if t.origin["generation"] == 1]
+    assert len(generation) == 12  # the first had six
+
+
+def test_a_flat_objective_restarts_and_does_no_harm():
+    found, _ = play(CMAES(), problem(floats(2)), lambda _: 1.0, 400, 6)
+    assert found[-1].origin["restart"] >= 1
+
+
+def test_bipop_lets_the_small_runs_have_as_many_draws_as_the_large_ones():
+    settings = CMAES(restarts="bipop", population=10)
+    layout = Layout.of(Cube(problem(floats(2)).space))
+    run = replace(first_run(settings, layout), spent=(500, 0), best=(0.0, np.array([0.2, 0.3])))
+    second = next_run(settings, layout, run, 0)
+    assert (second.small, second.population, second.sigma) == (False, 20, 0.25)
+    third = next_run(settings, layout, second, 0)
+    assert third.small
+    assert 10 <= third.population <= 20
+    assert 0.0025 <= third.sigma <= 0.25
+    fourth = next_run(settings, layout, replace(third, spent=(500, 501)), 0)
+    assert (fourth.small, fourth.population, fourth.sigma) == (False, 40, 0.25)
+    assert [fourth.number, fourth.barren] == [3, 3]
+
+
+def test_populations_stop_growing():
+    layout = Layout.of(Cube(problem(floats(2)).space))
+    run = Run(number=40, large=40, sigma=0.25, population=4096, fresh=True)
+    assert next_run(CMAES(), layout, run, 0).population == 4096
+
+
+def test_the_memo_of_a_hundred_parameters_fits():
+    study = problem(
+        [*floats(60), *(ChoiceParameter(name=f"c{j}", choices=range(40)) for j in range(40))]
+    )
+    _, memo = play(CMAES(), study, lambda c: float(c["x0"]), 40, 20)
+    assert len(TypeAdapter(Memo).dump_json(memo)) < MAX_MEMO_BYTES
+    wide = problem([ChoiceParameter(name=f"c{j}", choices=range(1000)) for j in range(40)])
+    trials, memo = play(CMAES(), wide, lambda c: float(c["c0"]), 40, 20)
+    assert memo is None  # too much for one; the history is replayed
+    assert len(set(proposed(ask(CMAES(), wide, trials, 3)))) == 3
+
+
+def test_a_strange_origin_is_passed_over():
+    study = problem(floats(3))
+    trials, _ = play(CMAES(population=4), study, sphere, 8)
+    for changes in (
+        {"row": None},
+        {"row": [1]},
+        {"draw": -1},
+        {"draw": "x"},
+        {"start": 77},
+        {"start": {}},
+    ):
+        odd = [replace(trials[0], origin={**trials[0].origin, **changes}), *trials[1:]]
+        assert len(set(proposed(ask(CMAES(population=4), study, odd, 4)))) == 4
+
+
+def test_what_it_cannot_serve_is_refused():
+    study = problem(floats(2))
+    two = replace(study, objectives=[Objective(metric="a"), Objective(metric="b")])
+    bounded = replace(study, constraints=[OutcomeConstraint(metric="c", at_most=1)])
+    assert unsupported(study, CMAES()) == ()
+    assert len(unsupported(two, CMAES())) == len(unsupported(bounded, CMAES())) == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"sigma": 0}, {"population": 3}, {"restarts": "never"}, {"x0": 3}, {"popsize": 9}]
+)
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ValidationError):
+        TypeAdapter(SearcherSettings).validate_python({"kind": "cmaes", **settings})
