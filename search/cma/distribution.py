@@ -53,6 +53,23 @@ class Distribution(ABC):
         """The row of the cube that a row stands for."""
         return self.layout.encoded(row)
 
+    def near(self, row: Floats) -> Floats:
+        """The row, brought as near to the mean as its own draws are.
+
+        Its Mahalanobis length is at most sqrt(n) + 2n / (n + 2) (Hansen, 2011, equation 3).
+        """
+        n = self.layout.numbers
+        if not n:
+            return row
+        mean, reach = self.inner._mean, self.inner._sigma * getattr(self.inner, "_A", 1.0)
+        step = (row[:n] - mean) / reach
+        flat = self.covariance.ndim == 1
+        whitened = step / self.covariance if flat else np.linalg.solve(self.covariance, step)
+        length, most = float(np.sqrt(max(step @ whitened, 0.0))), n**0.5 + 2 * n / (n + 2)
+        if not length > most:
+            return row
+        return np.concatenate([mean + (most / length) * (row[:n] - mean), row[n:]])
+
     def tell(self, rows: Sequence[Floats], losses: Sequence[float]) -> None:
         """Learn from a whole generation, best first."""
         with np.errstate(all="ignore"):  # what it may lead to is seen by `sound`

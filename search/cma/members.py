@@ -31,6 +31,7 @@ class Draw:
     row: Floats
     trial: Trial | None
     own: bool = False  # the trial was made for this draw
+    late: bool = False  # of the generation before
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ class Trials:
 
     def generation(self, run: Run, distribution: Distribution) -> "Generation":
         """The generation that the distribution is at."""
-        own = self.own.get((run.number, distribution.generation), {})
-        return Generation(self, run, distribution, own)
+        number = distribution.generation
+        own = self.own.get((run.number, number), {})
+        before = self.own.get((run.number, number - 1), {}) if run.told else {}
+        return Generation(self, run, distribution, own, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,17 @@ class Generation:
     run: Run
     distribution: Distribution
     own: Mapping[int, Trial]
+    before: Mapping[int, Trial]
     _drawn: dict[int, Drawn] = field(default_factory=dict)
 
     def complete(self) -> list[Draw] | None:
-        """The first draws, as many as the population, once all of their trials have ended.
+        """The late draws and the first of its own, as many as the population, once all have ended.
 
         A draw whose trial was cancelled is passed over: another takes its place.
         """
-        found: list[Draw] = []
+        found = self._late()
+        if not all(draw.trial is not None and draw.trial.state.final for draw in found):
+            return None
         number = 0
         while len(found) < self.distribution.population:
             draw = self.draw(number)
@@ -93,6 +99,22 @@ class Generation:
             if not (draw.own and draw.trial.state is TrialState.CANCELLED):
                 found.append(draw)
         return found
+
+    def _late(self) -> list[Draw]:
+        """Draws of the generation before that it was not told of.
+
+        Which they are is settled with the first trial of this generation, of which there is one at
+        least; until then there are none.
+        """
+        settled = min((trial.number for trial in self.own.values()), default=-1)
+        late = [
+            Draw(k, self.distribution.near(self._recorded(trial)), trial, own=True, late=True)
+            for k, trial in sorted(self.before.items())
+            if k >= self.run.told
+            and trial.number < settled
+            and trial.state is not TrialState.CANCELLED
+        ]
+        return late[: self.distribution.population - 1]
 
     def draw(self, number: int) -> Draw:
         """The draw of this number, with its trial."""
@@ -127,7 +149,7 @@ def ranked(problem: Problem, draws: Sequence[Draw]) -> tuple[list[Floats], list[
 
     Failed trials and bad points come last and count as much as the worst that was measured.
     """
-    found = [(loss_of(problem, draw.trial), draw.number, draw.row) for draw in draws]
+    found = [(loss_of(problem, draw.trial), k, draw.row) for k, draw in enumerate(draws)]
     found.sort(key=lambda entry: entry[:2])
     finite = [loss for loss, _, _ in found if math.isfinite(loss)]
     worst = finite[-1] if finite else 0.0

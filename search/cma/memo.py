@@ -12,7 +12,7 @@ from search.values import JSON, is_number
 
 VERSION = 1
 MOST_NUMBERS = 40_000  # with 25 characters each a memo stays below its limit
-WHOLES = ("number", "large", "population", "barren")
+WHOLES = ("number", "large", "population", "barren", "told")
 
 
 def write(progress: Progress) -> Memo | None:

@@ -53,6 +53,7 @@ def _told(progress: Progress, trials: Trials, draws: Sequence[Draw]) -> Progress
         fresh=progress.run.fresh or fresh,
         best=_better(progress.run, rows[0], values[0]) if measured else progress.run.best,
         spent=(spent[0], spent[1]),
+        told=1 + max((draw.number for draw in draws if not draw.late), default=-1),
     )
     if fresh and distribution.sound and not distribution.converged:
         return replace(progress, run=run)

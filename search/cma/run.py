@@ -32,7 +32,8 @@ class Run:
 
     `large` counts the doublings of the population so far, `spent` the draws told by large runs and
     by small ones.  `fresh` says whether any of its draws was a new config, `barren` how many runs
-    before it had none.  `best` is the best row of all runs so far, with its loss.
+    before it had none.  `told` is the number of the first draw of the generation before that it was
+    not told of, 0 if there is none.  `best` is the best row of all runs so far, with its loss.
     """
 
     number: int = 0
@@ -42,6 +43,7 @@ class Run:
     population: int
     fresh: bool = False
     barren: int = 0
+    told: int = 0
     spent: tuple[int, int] = (0, 0)
     best: tuple[float, Floats] | None = None
 
@@ -55,7 +57,7 @@ def next_run(settings: CMAES, layout: Layout, last: Run, seed: int) -> Run:
     """The run after one that has converged."""
     default = _default(settings, layout)
     barren = 0 if last.fresh else last.barren + 1
-    after = replace(last, number=last.number + 1, fresh=False, barren=barren)
+    after = replace(last, number=last.number + 1, fresh=False, barren=barren, told=0)
     small = settings.restarts == "bipop" and last.spent[1] < last.spent[0] and last.number > 0
     if small and last.best is not None:
         u, v = generator(seed, after.number).random(2)

@@ -25,7 +25,8 @@ def first_then(
     None for children says that there are no parents yet: Sobol points stand in, and say so.
     """
     missing = max(0, first - len(history.trials) - len(history.reserved))
-    begin = Sobol().suggest(history, min(count, missing))
+    early = min(count, missing)
+    begin = Sobol().suggest(history, early) if early else Batch(suggestions=())
     rest = count - len(begin.suggestions)
     if not rest:
         return replace(begin, memo=memo)

@@ -9,6 +9,7 @@ import pytest
 from cmaes import CMA, CatCMAwM
 from pydantic import TypeAdapter, ValidationError
 
+from search.cma.distribution import distribution
 from search.cma.layout import Layout
 from search.cma.run import Run, draw_seed, first_run, next_run
 from search.encoding import Cube
@@ -218,16 +219,69 @@ def test_a_whole_memo_is_what_a_replay_comes_to():
     assert remembered.memo == replayed.memo
 
 
-def test_draws_beyond_the_population_are_made_while_some_are_out_and_do_not_count():
+def test_draws_beyond_the_population_are_told_with_the_next_generation():
     study, searcher = problem(floats(3)), CMAES(population=6)
     first = ask(searcher, study, [], 9)
     assert [s.origin["draw"] for s in first.suggestions] == list(range(9))
     told = [completed(k, s, sphere(s.config)) for k, s in enumerate(first.suggestions)]
-    surplus = [replace(t, state=TrialState.RUNNING, values={}) for t in told[6:]]
-    waiting = ask(searcher, study, [*told[:6], *surplus], 3)
-    assert [s.origin["generation"] for s in waiting.suggestions] == [1] * 3
+    beyond = [replace(t, state=TrialState.RUNNING, values={}) for t in told[6:]]
+    second = ask(searcher, study, [*told[:6], *beyond], 3)
+    assert [s.origin["generation"] for s in second.suggestions] == [1] * 3
+    # Their results do not change the generation that they were too late for ...
+    assert rows(ask(searcher, study, told, 3)) == rows(second)
+    own = [completed(9 + k, s, sphere(s.config)) for k, s in enumerate(second.suggestions)]
+    # ... and are waited for by the next, of which three own draws are enough then.
+    assert ask(searcher, study, [*told[:6], *beyond, *own], 1).suggestions[0].origin["draw"] == 3
+    third = ask(searcher, study, [*told, *own], 3)
+    assert [s.origin["generation"] for s in third.suggestions] == [2] * 3
     better = [replace(t, values={"loss": -1e9}) for t in told[6:]]
-    assert rows(ask(searcher, study, [*told[:6], *better], 3)) == rows(waiting)
+    assert rows(ask(searcher, study, [*told[:6], *better, *own], 3)) != rows(third)
+    # One that became a trial after the first of the next generation is too late for that as well.
+    last = completed(12, ask(searcher, study, told[:5], 10).suggestions[9], -1e9)
+    assert (last.origin["generation"], last.origin["draw"]) == (0, 14)
+    assert rows(ask(searcher, study, [*told, *own, last], 3)) == rows(third)
+
+
+def asynchronous(searcher, study, loss, count, workers):
+    """A study of workers who take a trial whenever they have ended one, in an order of chance."""
+    rng, trials, out, memo, batch = np.random.default_rng(0), [], [], None, 0
+    while len(trials) < count:
+        history = History(problem=study, trials=trials, batch=batch, memo=memo)
+        made = searcher.suggest(history, workers - len(out))
+        memo, batch = made.memo, batch + 1
+        for s in made.suggestions:
+            out.append(len(trials))
+            running = completed(len(trials), s, 0.0)
+            trials.append(replace(running, state=TrialState.RUNNING, values={}))
+        done = out.pop(min(int(rng.exponential(workers / 3)), len(out) - 1))
+        values = {"loss": loss(trials[done].config)}
+        trials[done] = replace(trials[done], state=TrialState.COMPLETED, values=values)
+    return [replace(t, state=TrialState.FAILED) if t.number in out else t for t in trials], memo
+
+
+@pytest.mark.parametrize("parameters", [floats(5), MIXED])
+def test_workers_who_never_wait_for_each_other_lose_little(parameters):
+    loss = sphere if len(parameters) == 5 else mixed
+    found = [asynchronous(CMAES(), problem(parameters, seed=s), loss, 300, 4) for s in range(3)]
+    lowest = [min(t.values.get("loss", math.inf) for t in trials) for trials, _ in found]
+    drawn = [best(play(Random(), problem(parameters, seed=s), loss, 300, 100)[0]) for s in range(3)]
+    assert np.median(lowest) < 0.05 * np.median(drawn)
+    trials, memo = found[0]
+    now = History(problem=problem(parameters), trials=trials, batch=999, memo=memo)
+    straight, replayed = CMAES().suggest(now, 6), CMAES().suggest(replace(now, memo=None), 6)
+    assert straight.suggestions == replayed.suggestions
+    assert straight.memo == replayed.memo
+
+
+def test_a_late_draw_is_brought_near_and_a_near_one_left_alone():
+    layout = Layout.of(Cube(problem(floats(4)).space))
+    own = distribution(
+        layout, np.full(4, 0.5), sigma=0.1, population=6, separable_above=40, lean=False
+    )
+    near, far = np.full(4, 0.6), np.array([0.5, 0.5, 0.5, 0.9])
+    assert own.near(near).tolist() == near.tolist()
+    most = 2 + 8 / 6  # in standard deviations
+    assert own.near(far) == pytest.approx([0.5, 0.5, 0.5, 0.5 + 0.1 * most])
 
 
 def test_failed_trials_are_the_worst_and_cancelled_ones_are_drawn_again():
