@@ -55,6 +55,15 @@ def feasible(problem: Problem, trial: Trial) -> bool:
     return True
 
 
+def shortfalls(problem: Problem, trial: Trial) -> tuple[float, ...]:
+    """By how much the trial misses each outcome constraint: 0 where met, +inf if not measured."""
+    found: list[float] = []
+    for constraint in problem.constraints:
+        value = _value(Objective(metric=constraint.metric), trial)
+        found.append(math.inf if value is None else constraint.shortfall(value))
+    return tuple(found)
+
+
 def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
     """What the trials teach of the first objective, in their order.
 

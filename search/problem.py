@@ -62,6 +62,14 @@ class OutcomeConstraint(Wire):
         high = math.inf if self.at_most is None else self.at_most
         return low <= value <= high
 
+    def shortfall(self, value: float) -> float:
+        """By how much the value misses the constraint, 0 when it holds; NaN misses by +inf."""
+        if math.isnan(value):
+            return math.inf
+        below = 0.0 if self.at_least is None else self.at_least - value
+        above = 0.0 if self.at_most is None else value - self.at_most
+        return max(0.0, below, above)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Wire):

@@ -1,16 +1,30 @@
 """Which searchers fit a model, from which trial on, and what must be loaded for it."""
 
+from collections.abc import Mapping
+
 from search.problem import Problem
 from search.searcher import Searcher
 from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
+
+MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
+    AutoSearcher: ("search.gp.suggest",),
+    BoTorch: ("search.bayes.suggest",),  # brings torch, gpytorch and botorch
+    CMAES: ("search.cma.suggest",),
+    Evolution: ("search.evolution.ageing", *QUICK),
+    GP: ("search.gp.suggest",),  # brings scipy
+    NSGA2: ("search.evolution.nsga2", *QUICK),
+}
 
 
 def model_from(searcher: Searcher, problem: Problem) -> int | None:
@@ -33,12 +47,6 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
 
 def modules(searcher: Searcher) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
-    match searcher:
-        case BoTorch():
-            return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
-        case GP() | AutoSearcher():
-            return ("search.gp.suggest",)  # brings scipy
-        case Phased():
-            return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
-        case _:
-            return ()
+    if isinstance(searcher, Phased):
+        return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
+    return MODULES.get(type(searcher), ())
