@@ -45,8 +45,15 @@ class Cube:
 
     def encode(self, configs: Iterable[Config]) -> Floats:
         """The rows of legal configs: decode gives them back, floats to within rounding."""
-        rows = [self._row(config) for config in configs]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
+        listed = list(configs)
+        rows = np.full((len(listed), self.width), INACTIVE)
+        for j, (parameter, scale) in enumerate(
+            zip(self.space.parameters, self.scales, strict=True)
+        ):
+            having = [k for k, config in enumerate(listed) if parameter.name in config]
+            if having:
+                rows[having, j] = scale.units([listed[k][parameter.name] for k in having])
+        return rows
 
     def snap(self, rows: Floats) -> Floats:
         """Each row moved to where its config lies, for any number of rows at once."""
@@ -83,12 +90,6 @@ class Cube:
         """For each column of the features, the place of its parameter in `free`."""
         widths = (self._columns(j) for j in self.free)
         return list(chain.from_iterable([place] * width for place, width in enumerate(widths)))
-
-    def _row(self, config: Config) -> list[float]:
-        return [
-            scale.unit(config[parameter.name]) if parameter.name in config else INACTIVE
-            for parameter, scale in zip(self.space.parameters, self.scales, strict=True)
-        ]
 
     def _holds(self, condition: Condition, rows: Floats, active: Mask) -> Mask:
         parent = self._column[condition.parameter]

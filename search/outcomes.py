@@ -49,6 +49,21 @@ def feasible(problem: Problem, trial: Trial) -> bool:
     return True
 
 
+def shortfalls(problem: Problem, trial: Trial) -> tuple[float, ...]:
+    """By how much each outcome constraint was missed at the trial's last step.
+
+    0 where it was met, +inf where it was not measured or is not finite.
+    """
+    found: list[float] = []
+    for constraint in problem.constraints:
+        value = _value(Objective(metric=constraint.metric), trial)
+        low = -math.inf if constraint.at_least is None else constraint.at_least
+        high = math.inf if constraint.at_most is None else constraint.at_most
+        known = value is not None and math.isfinite(value)
+        found.append(max(0.0, low - value, value - high) if known else math.inf)  # type: ignore[operator]
+    return tuple(found)
+
+
 def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
     """What the trials teach of the first objective, in their order.
 

@@ -11,7 +11,7 @@ unit interval and back exactly for up to 10**12 of them; beyond that a float has
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,6 +37,10 @@ class Scale(ABC):
         """Where a legal value lies: the centre of its cell, if it has one."""
 
     @abstractmethod
+    def units(self, values: Sequence[Value]) -> Floats:
+        """The same for many values at once."""
+
+    @abstractmethod
     def snap(self, u: Floats) -> Floats:
         """Each u moved to where its value lies."""
 
@@ -59,6 +63,10 @@ class Continuous(Scale):
     def unit(self, value: Value) -> float:
         x = math.log(value) if self._log else float(value)  # type: ignore[arg-type]
         return min(max((x - self._start) / self._length, 0.0), 1.0)
+
+    def units(self, values: Sequence[Value]) -> Floats:
+        x = np.array(values, dtype=np.float64)
+        return np.clip(((np.log(x) if self._log else x) - self._start) / self._length, 0.0, 1.0)
 
     def snap(self, u: Floats) -> Floats:
         return np.clip(u, 0.0, 1.0)
@@ -84,11 +92,18 @@ class Levels(Scale):
         """The middle of each level's cell."""
         return (level + 0.5) / self.count
 
+    def edge(self, level: Any) -> Any:
+        """Where each level's cell begins; that of `count` is where the last one ends."""
+        return level / self.count
+
     def value(self, u: float) -> Value:
         return self.value_at(int(self.level(u)))
 
     def unit(self, value: Value) -> float:
         return float(self.centre(self.level_of(value)))
+
+    def units(self, values: Sequence[Value]) -> Floats:
+        return np.asarray(self.centre(np.array([self.level_of(v) for v in values], dtype=float)))
 
     def snap(self, u: Floats) -> Floats:
         return np.asarray(self.centre(self.level(u)))
@@ -110,6 +125,9 @@ class LogLevels(Levels):
     def centre(self, level: Any) -> Any:
         v = np.asarray(level) + self._low
         return (0.5 * (np.log(v - 0.5) + np.log(v + 0.5)) - self._start) / self._length
+
+    def edge(self, level: Any) -> Any:
+        return (np.log(np.asarray(level) + self._low - 0.5) - self._start) / self._length
 
 
 def scale_of(parameter: Parameter) -> Scale:

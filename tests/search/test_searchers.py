@@ -19,6 +19,7 @@ from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 from search.space import SearchSpace
 from search.trial import TrialState
 from tests.contracts.searchers import SearcherContract, ended, keys, proposed
@@ -56,6 +57,10 @@ class TestPhased(SearcherContract):
     searcher = Phased(first=Sobol(), then=Random(), after=4)
 
 
+class TestTPE(SearcherContract):
+    searcher = TPE()
+
+
 class TestAuto(SearcherContract):
     searcher = AutoSearcher(initial=12)
     spaces = ("float", "step", "nested")
@@ -75,7 +80,7 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 
 def test_every_searcher_is_registered_under_its_kind():
-    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
+    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "tpe"}
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind
 
