@@ -17,6 +17,7 @@ from search.schedulers.median import Median
 from search.searcher import Searcher, features_of
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
@@ -26,13 +27,13 @@ from search.searchers.tpe import TPE
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol | TPE, Tagged()
+    AutoSearcher | BoTorch | Forest | GP | Grid | Phased | Random | Sobol | TPE, Tagged()
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
 
 SEARCHERS: Mapping[str, type[Searcher]] = {
     searcher.kind_of(): searcher
-    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol, TPE)
+    for searcher in (AutoSearcher, BoTorch, Forest, GP, Grid, Phased, Random, Sobol, TPE)
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)

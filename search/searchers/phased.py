@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.random import Random
@@ -14,7 +15,7 @@ from search.searchers.tpe import TPE
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
-Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch | TPE, Tagged()]
+Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch | Forest | TPE, Tagged()]
 
 VERSION = 1
 PARTS = ("first", "then")

@@ -14,6 +14,7 @@ from search.registry import SEARCHERS, SearcherSettings, check_supported, unsupp
 from search.searcher import History, Memo
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
@@ -57,6 +58,10 @@ class TestPhased(SearcherContract):
     searcher = Phased(first=Sobol(), then=Random(), after=4)
 
 
+class TestForest(SearcherContract):
+    searcher = Forest(trees=8, candidates=400)
+
+
 class TestTPE(SearcherContract):
     searcher = TPE()
 
@@ -80,7 +85,17 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 
 def test_every_searcher_is_registered_under_its_kind():
-    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "tpe"}
+    assert set(SEARCHERS) == {
+        "auto",
+        "botorch",
+        "forest",
+        "gp",
+        "grid",
+        "phased",
+        "random",
+        "sobol",
+        "tpe",
+    }
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind
 
