@@ -17,8 +17,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from search.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
-from search.values import Value
+from search.orders import Orders, ranked, unranked
+from search.parameters import (
+    ChoiceParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    PermutationParameter,
+)
+from search.values import Scalar, Value
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -92,9 +99,9 @@ class Levels(Scale):
         """The middle of each level's cell."""
         return (level + 0.5) / self.count
 
-    def edge(self, level: Any) -> Any:
-        """Where each level's cell begins; that of `count` is where the last one ends."""
-        return level / self.count
+    def edges(self, level: Any) -> tuple[Any, Any]:
+        """Where each level's cell begins and ends."""
+        return level / self.count, (level + 1) / self.count
 
     def value(self, u: float) -> Value:
         return self.value_at(int(self.level(u)))
@@ -126,8 +133,36 @@ class LogLevels(Levels):
         v = np.asarray(level) + self._low
         return (0.5 * (np.log(v - 0.5) + np.log(v + 0.5)) - self._start) / self._length
 
-    def edge(self, level: Any) -> Any:
-        return (np.log(np.asarray(level) + self._low - 0.5) - self._start) / self._length
+    def edges(self, level: Any) -> tuple[Any, Any]:
+        v = np.asarray(level) + self._low
+        ends = (np.log(np.stack([v - 0.5, v + 0.5])) - self._start) / self._length
+        return ends[0], ends[1]
+
+
+class Permutations(Levels):
+    """The orders of items, by rank: neighbouring levels begin alike, but mean no more than that."""
+
+    def __init__(self, items: Sequence[Scalar]) -> None:
+        super().__init__(math.factorial(len(items)), self._value_at, self._level_of)
+        self.items = tuple(items)
+        # True equals 1 for Python, but not as an item.
+        self._place = {(isinstance(item, bool), item): k for k, item in enumerate(self.items)}
+
+    def orders(self, u: Floats) -> Orders:
+        """The order at each u: a row with the places of the items."""
+        return unranked(self.level(u), len(self.items))
+
+    def centres(self, orders: Orders) -> Floats:
+        """Where orders lie."""
+        return np.asarray(self.centre(ranked(orders)))
+
+    def _value_at(self, level: int) -> list[Scalar]:
+        return [self.items[place] for place in unranked([level], len(self.items))[0]]
+
+    def _level_of(self, value: Value) -> int:
+        assert isinstance(value, list)
+        order = [self._place[isinstance(item, bool), item] for item in value]
+        return int(ranked(np.array([order]))[0])
 
 
 def scale_of(parameter: Parameter) -> Scale:
@@ -139,13 +174,15 @@ def scale_of(parameter: Parameter) -> Scale:
             return _whole(parameter)
         case FloatParameter():
             return _real(parameter)
+        case PermutationParameter():
+            return Permutations(parameter.items)
 
 
 def _choice(parameter: ChoiceParameter) -> Levels:
     choices = tuple(parameter.choices)
     # True equals 1 for Python, but not as a choice.
     level = {(isinstance(value, bool), value): k for k, value in enumerate(choices)}
-    return Levels(len(choices), choices.__getitem__, lambda v: level[isinstance(v, bool), v])
+    return Levels(len(choices), choices.__getitem__, lambda v: level[isinstance(v, bool), v])  # type: ignore[index]
 
 
 def _whole(parameter: IntParameter) -> Levels:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search.errors import InvalidConfig, InvalidSpace
-from search.parameters import FloatParameter, Parameter
+from search.parameters import FloatParameter, Parameter, PermutationParameter
 from search.values import Config, Value, Wire
 
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ class SearchSpace(Wire):
             if is_active(parameter, config):
                 if parameter.default is None:
                     return None
-                config[parameter.name] = parameter.default
+                config[parameter.name] = (
+                    list(parameter.default)
+                    if isinstance(parameter, PermutationParameter)
+                    else parameter.default
+                )
         return config
 
     def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
@@ -112,10 +116,10 @@ def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) ->
                 f"{parameter.name}: its condition names {condition.parameter!r}, "
                 "which must be a parameter declared before it"
             )
-        if isinstance(parent, FloatParameter):
+        if isinstance(parent, FloatParameter | PermutationParameter):
             raise InvalidSpace(
                 f"{parameter.name}: a condition needs a choice or an int, "
-                f"but {parent.name!r} is a float"
+                f"but {parent.name!r} is a {parent.kind}"
             )
         for value in condition.values:
             _check_possible(parameter.name, parent, value)

@@ -75,8 +75,7 @@ class Cells(Normal):
 
     def log_density(self, u: Floats) -> Floats:
         level, places = np.unique(self.scale.level(u), return_inverse=True)
-        low = (self.scale.edge(level)[:, None] - self.mean) / self.sd
-        high = (self.scale.edge(level + 1)[:, None] - self.mean) / self.sd
+        low, high = ((e[:, None] - self.mean) / self.sd for e in self.scale.edges(level))
         return np.asarray((_log_mass(low, high) - self._inside)[places])
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from search.parameters import Parameter
-from search.scales import Floats, Scale
+from search.scales import Floats, Permutations, Scale
 from search.tpe.kernels import Kernel, kernel_of
+from search.tpe.mallows import Mallows
 
 RECENT = 25
 
@@ -29,7 +30,7 @@ class Mixture:
         cls, axes: Sequence[tuple[Parameter, Scale]], rows: Floats, weights: Floats
     ) -> "Mixture":
         """Of observed rows, a column for each axis; the prior weighs as much as one of them."""
-        kernels = [kernel_of(*axis, rows[:, j]) for j, axis in enumerate(axes)]
+        kernels = [_kernel(*axis, rows[:, j]) for j, axis in enumerate(axes)]
         all_weights = np.append(weights, 1.0)
         return cls(kernels, all_weights / all_weights.sum())
 
@@ -44,6 +45,12 @@ class Mixture:
             kernel.log_density(rows[:, j]) for j, kernel in enumerate(self.kernels)
         )
         return np.asarray(logsumexp(terms, axis=1))
+
+
+def _kernel(parameter: Parameter, scale: Scale, u: Floats) -> Kernel:
+    if isinstance(scale, Permutations):
+        return Mallows.of(scale, u)
+    return kernel_of(parameter, scale, u)
 
 
 def recency(count: int) -> Floats:

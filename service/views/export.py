@@ -5,6 +5,7 @@ Rows are read in batches, each on a connection of its own, so that a slow reader
 
 import csv
 import io
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
@@ -78,8 +79,13 @@ async def _rows(needs: Resources, study_id: int, wanted: TrialFilter) -> AsyncIt
 def _cells(row: Row, parameters: Sequence[str], metrics: Sequence[str]) -> list[Any]:
     item = trial_item(row).model_dump(mode="json")
     fixed = [" ".join(item["tags"]) if name == "tags" else item[name] for name in FIXED]
-    config = [item["config"].get(name) for name in parameters]
+    config = [_value(item["config"].get(name)) for name in parameters]
     return [*fixed, *config, *(item["values"].get(name) for name in metrics)]
+
+
+def _value(value: Any) -> Any:
+    """A permutation as JSON, like in a body; any other value as it stands."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _line(cells: Sequence[Any]) -> str:

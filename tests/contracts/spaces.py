@@ -10,6 +10,7 @@ from search.parameters import (
     FloatParameter,
     IntParameter,
     Parameter,
+    PermutationParameter,
 )
 from search.space import SearchSpace
 
@@ -59,15 +60,22 @@ SPACES: dict[str, tuple[Parameter, ...]] = {
         ),
     ),
 }
+SPACES["permutation"] = (
+    PermutationParameter(name="order", items=("fetch", "parse", "train", "test", "report")),
+    OPTIMIZER,
+    PermutationParameter(name="layers", items=(1, True, None, "x"), when=_when("optimizer", "sgd")),
+    FloatParameter(name="x", low=0, high=1),
+)
 TINY: dict[str, tuple[Parameter, ...]] = {
     "one point": (ChoiceParameter(name="only", choices=(7,)),),
     "tiny": (IntParameter(name="n", low=1, high=3), ChoiceParameter(name="c", choices=("a", "b"))),
+    "tiny permutation": (PermutationParameter(name="order", items=("a", "b", "c")),),
     "tiny nested": (
         OPTIMIZER,
         IntParameter(name="n", low=1, high=4, log=True, when=_when("optimizer", "sgd")),
     ),
 }
-TINY_SIZES = {"one point": 1, "tiny": 6, "tiny nested": 6}
+TINY_SIZES = {"one point": 1, "tiny": 6, "tiny nested": 6, "tiny permutation": 6}
 
 
 def space(name: str) -> SearchSpace:
@@ -78,7 +86,8 @@ def space(name: str) -> SearchSpace:
 @st.composite
 def parameters(draw: st.DrawFn, name: str) -> Parameter:
     """Any parameter of a reasonable range."""
-    kind = draw(st.sampled_from(["float", "log", "step", "int", "log int", "stride", "choice"]))
+    kinds = ["float", "log", "step", "int", "log int", "stride", "choice", "permutation"]
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "float":
             low, high = sorted(draw(st.tuples(*[st.floats(-1e6, 1e6)] * 2)))
@@ -92,6 +101,8 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
         case "choice":
             choices = draw(st.lists(st.integers(0, 50), min_size=1, max_size=6, unique=True))
             return ChoiceParameter(name=name, choices=choices, ordered=draw(st.booleans()))
+        case "permutation":
+            return PermutationParameter(name=name, items=range(draw(st.integers(2, 12))))
         case "log int":
             low, high = sorted(draw(st.tuples(*[st.integers(1, 10**9)] * 2)))
             return IntParameter(name=name, low=low, high=high, log=True)

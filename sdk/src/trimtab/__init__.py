@@ -30,7 +30,7 @@ from trimtab.errors import (
     TrimtabError,
 )
 from trimtab.run import Run
-from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter
+from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter, Permutation
 from trimtab.spec import Budget, Constraint, Maximize, Minimize, Objective
 from trimtab.study import Study
 from trimtab.trial import Trial
@@ -57,6 +57,7 @@ __all__ = [
     "Objective",
     "Ordinal",
     "Parameter",
+    "Permutation",
     "Released",
     "Run",
     "Study",
