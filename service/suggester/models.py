@@ -4,11 +4,13 @@ from search.problem import Problem
 from search.searcher import Searcher
 from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
@@ -27,6 +29,8 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
             return None if model_from(searcher.then, problem) is None else searcher.after
         case AutoSearcher():
             return None if refusals(problem) else searcher.first_trials(problem)
+        case Forest() | TPE():
+            return searcher.initial
         case _:
             return 0
 
@@ -38,6 +42,10 @@ def modules(searcher: Searcher) -> tuple[str, ...]:
             return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
         case GP() | AutoSearcher():
             return ("search.gp.suggest",)  # brings scipy
+        case Forest():
+            return ("search.forest.suggest", *QUICK)  # brings scikit-learn
+        case TPE():
+            return ("search.tpe.suggest", *QUICK)
         case Phased():
             return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
         case _:
