@@ -54,45 +54,43 @@ def test_exports_hold_it_as_json(study):
     assert lines[1]["config"] == {"order": ITEMS}
 
 
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [
-        (f"order={json.dumps(json.dumps(ITEMS))}", [1]),
-        (f"order!={json.dumps(json.dumps(ITEMS))}", [0, 2]),
-        (f"config.order={json.dumps(json.dumps([1.0, True, 'flip', 'crop']))}", [2]),
-        ('order="[1, 2]"', []),
-        ('order="[1,"', []),
-        ('order="[NaN]"', []),
-        ("order=crop", []),
-        ("order<3", []),
-    ],
-)
-def test_a_list_can_be_looked_for(study, where, expected):
-    assert [trial.number for trial in study.results(where=where)] == expected
+WHERE = {
+    f"order={json.dumps(json.dumps(ITEMS))}": [1],
+    f"order!={json.dumps(json.dumps(ITEMS))}": [0, 2],
+    f"config.order={json.dumps(json.dumps([1.0, True, 'flip', 'crop']))}": [2],
+    'order="[1, 2]"': [],
+    'order="[1,"': [],
+    'order="[NaN]"': [],
+    "order=crop": [],
+    "order<3": [],
+}
+STRANGE = ('["\\u0000"]', '["\\ud800"]', "[" * 900)
 
 
-@pytest.mark.parametrize("text", ['["\\u0000"]', '["\\ud800"]', "[" * 900])
-def test_a_strange_list_is_no_error_of_the_server(study, text):
-    with contextlib.suppress(InvalidRequest):
-        assert list(study.results(where=f"order={json.dumps(text)}")) == []
+def test_a_list_can_be_looked_for(study):
+    for where, expected in WHERE.items():
+        assert [trial.number for trial in study.results(where=where)] == expected, where
+    for text in STRANGE:  # refused or not found, and no error of the server
+        with contextlib.suppress(InvalidRequest):
+            assert list(study.results(where=f"order={json.dumps(text)}")) == []
     assert len(list(study.results())) == 3
 
 
-@pytest.mark.parametrize(
-    ("order", "message"),
-    [
-        (ITEMS[:3], "without True"),
-        ([*ITEMS, "flip"], "'flip' repeated"),
-        (["flip", "crop", 1, 1], "without True|1 repeated"),
-        (["flip", "crop", 1, "blur"], "'blur', which is no item"),
-        ("flip", "a list of each of"),
-    ],
-)
-def test_what_is_no_order_is_refused_with_a_reason(study, order, message):
-    with pytest.raises(InvalidRequest, match=message):
-        study.enqueue({"order": order})
-    with pytest.raises(InvalidRequest, match=message):
-        study.import_trials([{"config": {"order": order}, "values": {"loss": 1.0}}])
+WRONG = [
+    (ITEMS[:3], "without True"),
+    ([*ITEMS, "flip"], "'flip' repeated"),
+    (["flip", "crop", 1, 1], "1 repeated|without True"),
+    (["flip", "crop", 1, "blur"], "'blur', which is no item"),
+    ("flip", "a list of each of"),
+]
+
+
+def test_what_is_no_order_is_refused_with_a_reason(study):
+    for order, message in WRONG:
+        with pytest.raises(InvalidRequest, match=message):
+            study.enqueue({"order": order})
+        with pytest.raises(InvalidRequest, match=message):
+            study.import_trials([{"config": {"order": order}, "values": {"loss": 1.0}}])
 
 
 def test_the_same_order_is_not_tried_twice(study):
