@@ -56,11 +56,15 @@ def feasible(problem: Problem, trial: Trial) -> bool:
 
 
 def shortfalls(problem: Problem, trial: Trial) -> tuple[float, ...]:
-    """By how much the trial misses each outcome constraint: 0 where met, +inf if not measured."""
+    """By how much each outcome constraint was missed at the trial's last step.
+
+    0 where it was met, +inf where it was not measured or is not finite.
+    """
     found: list[float] = []
     for constraint in problem.constraints:
         value = _value(Objective(metric=constraint.metric), trial)
-        found.append(math.inf if value is None else constraint.shortfall(value))
+        known = value is not None and math.isfinite(value)
+        found.append(constraint.shortfall(value) if known else math.inf)  # type: ignore[arg-type]
     return tuple(found)
 
 

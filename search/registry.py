@@ -19,16 +19,29 @@ from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | CMAES | Evolution | GP | Grid | NSGA2 | Phased | Random | Sobol,
+    AutoSearcher
+    | BoTorch
+    | CMAES
+    | Evolution
+    | Forest
+    | GP
+    | Grid
+    | NSGA2
+    | Phased
+    | Random
+    | Sobol
+    | TPE,
     Tagged(),
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
@@ -40,12 +53,14 @@ SEARCHERS: Mapping[str, type[Searcher]] = {
         BoTorch,
         CMAES,
         Evolution,
+        Forest,
         GP,
         Grid,
         NSGA2,
         Phased,
         Random,
         Sobol,
+        TPE,
     )
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import InvalidConfig, InvalidSpace
 from search.linear import LinearConstraint, check_constraints, slack_of
-from search.parameters import FloatParameter, Parameter, has_belief
+from search.parameters import FloatParameter, Parameter, PermutationParameter, has_belief
 from search.values import Config, Value, Wire
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ class SearchSpace(Wire):
             if is_active(parameter, config):
                 if parameter.default is None:
                     return None
-                config[parameter.name] = parameter.default
+                config[parameter.name] = (
+                    list(parameter.default)
+                    if isinstance(parameter, PermutationParameter)
+                    else parameter.default
+                )
         return config
 
     def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
@@ -134,10 +138,10 @@ def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) ->
                 f"{parameter.name}: its condition names {condition.parameter!r}, "
                 "which must be a parameter declared before it"
             )
-        if isinstance(parent, FloatParameter):
+        if isinstance(parent, FloatParameter | PermutationParameter):
             raise InvalidSpace(
                 f"{parameter.name}: a condition needs a choice or an int, "
-                f"but {parent.name!r} is a float"
+                f"but {parent.name!r} is a {parent.kind}"
             )
         for value in condition.values:
             _check_possible(parameter.name, parent, value)

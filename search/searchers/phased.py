@@ -8,16 +8,18 @@ from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.nsga2 import NSGA2
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
 Part: TypeAlias = Annotated[
-    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | NSGA2, Tagged()
+    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | Forest | NSGA2 | TPE, Tagged()
 ]
 
 VERSION = 1

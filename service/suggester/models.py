@@ -8,12 +8,14 @@ from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
@@ -22,8 +24,10 @@ MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
     BoTorch: ("search.bayes.suggest",),  # brings torch, gpytorch and botorch
     CMAES: ("search.cma.suggest",),
     Evolution: ("search.evolution.ageing", *QUICK),
+    Forest: ("search.forest.suggest", *QUICK),  # brings scikit-learn
     GP: ("search.gp.suggest",),  # brings scipy
     NSGA2: ("search.evolution.nsga2", *QUICK),
+    TPE: ("search.tpe.suggest", *QUICK),
 }
 
 
@@ -41,6 +45,8 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
             return None if model_from(searcher.then, problem) is None else searcher.after
         case AutoSearcher():
             return None if refusals(problem) else searcher.first_trials(problem)
+        case Forest() | TPE():
+            return searcher.initial
         case _:
             return 0
 

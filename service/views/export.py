@@ -5,6 +5,7 @@ Rows are read in batches, each on a connection of its own, so that a slow reader
 
 import csv
 import io
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -94,7 +95,13 @@ def _heads(columns: Mapping[str, Sequence[str]]) -> list[str]:
 def _cells(row: Row, columns: Mapping[str, Sequence[str]]) -> list[Any]:
     item = trial_item(row).model_dump(mode="json")
     fixed = [" ".join(item["tags"]) if name == "tags" else item[name] for name in FIXED]
-    return [*fixed, *(item[part].get(name) for part, names in columns.items() for name in names)]
+    found = (item[part].get(name) for part, names in columns.items() for name in names)
+    return [*fixed, *map(_value, found)]
+
+
+def _value(value: Any) -> Any:
+    """A permutation as JSON, like in a body; any other value as it stands."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _line(cells: Sequence[Any]) -> str:

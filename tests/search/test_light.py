@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"numpy", "scipy", "torch", "botorch", "gpytorch", "pydantic"}
+HEAVY = {"numpy", "scipy", "sklearn", "torch", "botorch", "gpytorch", "pydantic"}
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ from search.registry import SEARCHERS, SearcherSettings, check_supported, unsupp
 from search.searcher import History, Memo
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
 from search.space import SearchSpace
 from search.trial import TrialState
 from tests.contracts.searchers import SearcherContract, ended, keys, proposed
@@ -56,6 +58,14 @@ class TestPhased(SearcherContract):
     searcher = Phased(first=Sobol(), then=Random(), after=4)
 
 
+class TestForest(SearcherContract):
+    searcher = Forest(trees=8, candidates=400)
+
+
+class TestTPE(SearcherContract):
+    searcher = TPE()
+
+
 class TestAuto(SearcherContract):
     searcher = AutoSearcher(initial=12)
     spaces = ("float", "step", "nested")
@@ -76,7 +86,8 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 def test_every_searcher_is_registered_under_its_kind():
     assert set(SEARCHERS) == {
-        "auto", "botorch", "cmaes", "evolution", "gp", "grid", "nsga2", "phased", "random", "sobol",
+        "auto", "botorch", "cmaes", "evolution", "forest", "gp", "grid", "nsga2", "phased",
+        "random", "sobol", "tpe",
     }  # fmt: skip
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-Value: TypeAlias = bool | int | float | str | None
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | list[Scalar]  # a list is the value of a permutation
 Config: TypeAlias = dict[str, Value]
 
 ENDED_STUDY = frozenset({"stopped", "completed"})
