@@ -187,6 +187,13 @@ class ChoiceParameter(Wire):
 Parameter: TypeAlias = Annotated[FloatParameter | IntParameter | ChoiceParameter, Tagged()]
 
 
+def has_belief(parameter: Parameter) -> bool:
+    """Whether a prior or weights say where the parameter's good values lie."""
+    if isinstance(parameter, ChoiceParameter):
+        return parameter.weights is not None
+    return parameter.prior is not None
+
+
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or name != name.strip():
         raise InvalidSpace(

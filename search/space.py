@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import InvalidConfig, InvalidSpace
 from search.linear import LinearConstraint, check_constraints, slack_of
-from search.parameters import ChoiceParameter, FloatParameter, Parameter
+from search.parameters import FloatParameter, Parameter, has_belief
 from search.values import Config, Value, Wire
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ class SearchSpace(Wire):
     @property
     def believes(self) -> bool:
         """Whether a prior or weights say of any parameter where good values lie."""
-        return any(
-            p.weights is not None if isinstance(p, ChoiceParameter) else p.prior is not None
-            for p in self.parameters
-        )
+        return any(has_belief(parameter) for parameter in self.parameters)
 
     def active(self, config: Config) -> Iterator[Parameter]:
         """The parameters that are active in the config, parents before children."""

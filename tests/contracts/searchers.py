@@ -14,9 +14,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from search.encoding import config_key
+from search.parameters import ChoiceParameter
 from search.problem import Objective, Problem
 from search.registry import SearcherSettings, unsupported
-from search.searcher import MAX_MEMO_BYTES, Batch, History, Memo, Searcher
+from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher
 from search.trial import Measurement, Trial, TrialState
 from search.values import Config
 from tests.contracts.spaces import (
@@ -238,6 +239,27 @@ class SearcherContract:
         assert batch.exhausted
         configs = keys(trial.config for trial in trials)
         assert len(set(configs)) == len(configs) == TINY_SIZES[tiny]
+
+    def test_a_context_is_served_or_refused(self):
+        """In its context a study is as any other; what was tried elsewhere is not taken."""
+        task = ChoiceParameter(name="task", choices=["a", "b"])
+        problem = Problem(
+            space=space("nested"), objectives=[Objective(metric="loss")], context=[task], seed=7
+        )
+        if Feature.CONTEXTS not in self.searcher.supports():
+            assert any("context" in reason for reason in unsupported(problem, self.searcher))
+            return
+        driven = study(self.searcher, "nested")
+        trials = [replace(t, context={"task": "ab"[t.number % 2]}) for t in driven.trials]
+        for name in "ab":
+            here = keys(t.config for t in trials if t.context["task"] == name)
+            history = History(problem=problem, trials=trials, batch=9, context={"task": name})
+            batch = self.searcher.suggest(history, 4)
+            stored = HISTORY.validate_json(HISTORY.dump_json(history))
+            assert BATCH.dump_json(self.searcher.suggest(stored, 4)) == BATCH.dump_json(batch)
+            assert len({*proposed(batch), *here}) == 4 + len(here)
+            for s in batch.suggestions:
+                assert problem.space.check(s.config) == s.config
 
     def test_the_memo_is_small_json(self):
         memo = study(self.searcher, "nested").memo
