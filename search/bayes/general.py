@@ -1,0 +1,150 @@
+"""One batch where there are several objectives, constraints, costs, noise on the inputs or another
+acquisition than expected improvement: from history to suggestions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from search.bayes.acquire import FULL_EFFORT, maximise
+from search.bayes.contest import reference_point
+from search.bayes.learned import Learned, lacking, learned, taught_by
+from search.bayes.outcomes_model import write
+from search.bayes.scores import Score, Task, evaluated, per_cost, score_of
+from search.bayes.spending import expected_log_cost
+from search.bayes.suggest import NUMERICAL, alone
+from search.bayes.wavering import Wavering
+from search.candidates import Candidates
+from search.encoding import Cube
+from search.fallback import sobol_instead
+from search.fresh import topped_up
+from search.scales import Floats
+from search.searcher import Batch, History, Suggestion
+from search.searchers.fitting import acquisition_for
+from search.values import JSON
+
+if TYPE_CHECKING:
+    from search.searchers.botorch import BoTorch
+
+WORK = 40_000_000  # numbers that may be worked out for one suggestion
+LEAST_CANDIDATES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A row chosen, by which acquisition, and the logarithm of that there."""
+
+    row: Floats
+    name: str
+    value: float
+
+
+def suggest(settings: BoTorch, history: History, count: int) -> Batch:
+    """`count` configs by the acquisition that suits the study, or Sobol points that say why not."""
+    cube = Cube(history.problem.space)
+    if not cube.free:
+        return sobol_instead(history, count, "no parameter has more than one value")
+    taught = taught_by(history)
+    if because := lacking(history.problem, taught):
+        return sobol_instead(history, count, because)
+    rng = history.rng()
+    try:
+        with alone(seed=int(rng.integers(2**31))):
+            known = learned(settings, cube, history, taught, rng)
+            found = [
+                _suggestion(history, settings, known, pick)
+                for pick in _picks(settings, history, known, count, rng)
+            ]
+    except NUMERICAL as error:
+        because = f"the model failed: {type(error).__name__}: {error}"
+        return sobol_instead(history, count, because[:500])
+    return topped_up(history, found, count, write(known.memo_of()))
+
+
+def _picks(
+    settings: BoTorch, history: History, known: Learned, count: int, rng: np.random.Generator
+) -> Iterator[Pick]:
+    """Up to `count` rows one after the other; those chosen before are pending for the next."""
+    problem = history.problem
+    candidates = Candidates(known.cube, known.cube.encode(history.taken()), rng)
+    name = acquisition_for(settings.acquisition, problem) if known.met.any() else "log_pof"
+    wavering = Wavering(known.cube, settings.input_noise, settings.risk, int(rng.integers(2**31)))
+    task = Task(
+        learned=known,
+        wavering=wavering,
+        candidates=candidates,
+        pending=known.cube.encode(history.pending()),
+        reference=reference_point(problem, known) if name == "log_nehvi" else None,
+        seed=0,
+    )
+    share = max(LEAST_CANDIDATES, settings.candidates * FULL_EFFORT // max(FULL_EFFORT, count))
+    for _ in range(count):
+        task = replace(task, seed=int(rng.integers(2**31)))
+        score = _with_cost(settings, history, known, score_of(name, task))
+        effort = max(LEAST_CANDIDATES, min(share, WORK // score.numbers))
+        near = _near(known, rng)
+        found = maximise(evaluated(score, wavering), candidates, near, effort)
+        if found is None:
+            return
+        row, value = found
+        yield Pick(row, name, value)
+        candidates.take(row)
+        task = replace(task, pending=np.concatenate([task.pending, row[None]]))
+
+
+def _with_cost(settings: BoTorch, history: History, known: Learned, score: Score) -> Score:
+    if settings.cost is None:
+        return score
+    ended = sum(trial.state.final for trial in history.trials)
+    return per_cost(score, known, settings.cost.power_after(ended))
+
+
+def _near(known: Learned, rng: np.random.Generator) -> Floats:
+    """The rows to look around: the front in random order, then what else did well."""
+    order = np.arange(len(known.rows))
+    front = int(known.front.sum())
+    if not known.met.any():
+        mean, sd = known.predict(torch.from_numpy(known.cube.features(known.rows)))
+        order = torch.argsort(-known.feasibility.log_probability(mean, sd), stable=True).numpy()
+    elif known.objectives > 1:
+        order[:front] = rng.permutation(front)
+    return known.rows[order]
+
+
+def _suggestion(history: History, settings: BoTorch, known: Learned, pick: Pick) -> Suggestion:
+    """The pick as a config, with what the models expect in the units of the metrics."""
+    X = torch.from_numpy(known.cube.features(pick.row[None]))
+    mean, sd = known.predict(X)
+    predicted: dict[str, JSON] = {
+        metric.name: _finite({"mean": metric.sign * surface.loss(m), "sd": s * surface.units.scale})
+        for metric, surface, m, s in zip(
+            known.metrics, known.surfaces, mean[0].tolist(), sd[0].tolist(), strict=True
+        )
+    }
+    numbers = {"acquisition": pick.value}
+    if known.feasibility.bounds:
+        numbers["feasible"] = float(known.feasibility.log_probability(mean, sd).exp())
+    if known.cost is not None:
+        numbers["cost"] = float(expected_log_cost(known.cost, X).exp())
+    one = predicted[known.metrics[0].name] if known.objectives == 1 else {}
+    origin: dict[str, JSON] = {
+        "by": "botorch",
+        "acquisition_function": pick.name,
+        **_finite(numbers),
+        **(one if isinstance(one, dict) else {}),
+        "predicted": predicted,
+        "seen": len(known.rows),
+    }
+    if settings.cost is not None and known.cost is None:
+        origin["cost_unknown"] = f"fewer than two trials have told their {settings.cost.metric}"
+    return Suggestion(config=known.cube.decode(pick.row), origin=origin)
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, JSON]:
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
