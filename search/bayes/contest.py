@@ -15,23 +15,38 @@ from torch import Tensor
 from search.bayes.joint import Joint
 from search.bayes.learned import Learned
 from search.bayes.wavering import Wavering
+from search.candidates import Candidates
 from search.problem import Problem
 
 CONTESTS = 64
+HOPES = 1000  # points among which the models' front is sought
 
 
-def reference_point(problem: Problem, learned: Learned) -> Tensor:
+def reference_point(problem: Problem, learned: Learned, candidates: Candidates) -> Tensor:
     """The worst outcomes worth having, on the scale of the models.
 
-    What an objective does not say is inferred: a tenth of the front's range below its worst.
+    What an objective does not say is inferred: a tenth of the front's range below its worst.  The
+    front is the one that was measured together with the one that the models expect: a front that
+    has only just been begun may span next to nothing, and a point beyond its ends would not count.
     """
-    inferred = infer_reference_point(learned.u[learned.front])
+    inferred = infer_reference_point(
+        torch.cat([learned.u[learned.front], _hoped(learned, candidates)])
+    )
     given = [
         np.nan if o.reference is None else -float(s.units.y(o.loss(o.reference)))
         for o, s in zip(problem.objectives, learned.surfaces, strict=False)
     ]
     stated = torch.tensor(given, dtype=torch.double)
     return torch.where(stated.isnan(), inferred, stated)
+
+
+def _hoped(learned: Learned, candidates: Candidates) -> Tensor:
+    """The outcomes that the models expect of the best among points drawn everywhere and nearby."""
+    near = candidates.mutations(learned.rows[:10], HOPES // 20, 0.2)
+    rows = learned.cube.snap(np.concatenate([candidates.uniform(HOPES // 2), near]))
+    mean, _ = learned.predict(torch.from_numpy(learned.cube.features(rows)))
+    expected = mean[learned.feasibility.holds(mean), : learned.objectives]
+    return expected[is_non_dominated(expected)]
 
 
 def contenders(

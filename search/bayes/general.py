@@ -80,7 +80,7 @@ def _picks(
         wavering=wavering,
         candidates=candidates,
         pending=known.cube.encode(history.pending()),
-        reference=reference_point(problem, known) if name == "log_nehvi" else None,
+        reference=reference_point(problem, known, candidates) if name == "log_nehvi" else None,
         seed=0,
     )
     share = max(LEAST_CANDIDATES, settings.candidates * FULL_EFFORT // max(FULL_EFFORT, count))

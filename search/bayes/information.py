@@ -2,8 +2,8 @@
 
 For one objective; higher is better.  m, s^2: the posterior mean and variance at a point x, t^2 the
 noise.  All are closed forms of the posterior at x and at a few fixed points, so that thousands of x
-are scored at once.  The values are those of BoTorch's qKnowledgeGradient with its inner maximum
-over fixed points, qLowerBoundMaxValueEntropy and qJointEntropySearch (lower bound, noiseless).
+are scored at once: what BoTorch's qKnowledgeGradient does with its inner maximum over fixed points,
+qLowerBoundMaxValueEntropy, and the lower bound of qJointEntropySearch.
 """
 
 from dataclasses import dataclass
