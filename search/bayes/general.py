@@ -71,31 +71,38 @@ def _picks(
     settings: BoTorch, history: History, known: Learned, count: int, rng: np.random.Generator
 ) -> Iterator[Pick]:
     """Up to `count` rows one after the other; those chosen before are pending for the next."""
-    problem = history.problem
-    candidates = Candidates(known.cube, known.cube.encode(history.taken()), rng)
-    name = acquisition_for(settings.acquisition, problem) if known.met.any() else "log_pof"
-    wavering = Wavering(known.cube, settings.input_noise, settings.risk, int(rng.integers(2**31)))
-    task = Task(
-        learned=known,
-        wavering=wavering,
-        candidates=candidates,
-        pending=known.cube.encode(history.pending()),
-        reference=reference_point(problem, known, candidates) if name == "log_nehvi" else None,
-        seed=0,
-    )
+    wanted: str = acquisition_for(settings.acquisition, history.problem)
+    # While nothing was feasible, nothing can be improved on.
+    name = wanted if known.met.any() else "log_pof"
+    task = _task(settings, history, known, rng)
     share = max(LEAST_CANDIDATES, settings.candidates * FULL_EFFORT // max(FULL_EFFORT, count))
     for _ in range(count):
         task = replace(task, seed=int(rng.integers(2**31)))
         score = _with_cost(settings, history, known, score_of(name, task))
         effort = max(LEAST_CANDIDATES, min(share, WORK // score.numbers))
-        near = _near(known, rng)
-        found = maximise(evaluated(score, wavering), candidates, near, effort)
+        scored = evaluated(score, task.wavering)
+        found = maximise(scored, task.candidates, _near(known, rng), effort)
         if found is None:
             return
         row, value = found
         yield Pick(row, name, value)
-        candidates.take(row)
+        task.candidates.take(row)
         task = replace(task, pending=np.concatenate([task.pending, row[None]]))
+
+
+def _task(settings: BoTorch, history: History, known: Learned, rng: np.random.Generator) -> Task:
+    """What the scores of this batch are made for."""
+    candidates = Candidates(known.cube, known.cube.encode(history.taken()), rng)
+    seed = int(rng.integers(2**31))
+    counted = known.objectives > 1 and known.met.any()
+    return Task(
+        learned=known,
+        wavering=Wavering(known.cube, settings.input_noise, settings.risk, seed),
+        candidates=candidates,
+        pending=known.cube.encode(history.pending()),
+        reference=reference_point(history.problem, known, candidates) if counted else None,
+        seed=seed,
+    )
 
 
 def _with_cost(settings: BoTorch, history: History, known: Learned, score: Score) -> Score:
@@ -121,29 +128,28 @@ def _suggestion(history: History, settings: BoTorch, known: Learned, pick: Pick)
     """The pick as a config, with what the models expect in the units of the metrics."""
     X = torch.from_numpy(known.cube.features(pick.row[None]))
     mean, sd = known.predict(X)
-    predicted: dict[str, JSON] = {
-        metric.name: _finite({"mean": metric.sign * surface.loss(m), "sd": s * surface.units.scale})
-        for metric, surface, m, s in zip(
-            known.metrics, known.surfaces, mean[0].tolist(), sd[0].tolist(), strict=True
-        )
-    }
     numbers = {"acquisition": pick.value}
     if known.feasibility.bounds:
         numbers["feasible"] = float(known.feasibility.log_probability(mean, sd).exp())
     if known.cost is not None:
         numbers["cost"] = float(expected_log_cost(known.cost, X).exp())
-    one = predicted[known.metrics[0].name] if known.objectives == 1 else {}
-    origin: dict[str, JSON] = {
-        "by": "botorch",
-        "acquisition_function": pick.name,
-        **_finite(numbers),
-        **(one if isinstance(one, dict) else {}),
-        "predicted": predicted,
-        "seen": len(known.rows),
-    }
+    origin: dict[str, JSON] = {"by": "botorch", "acquisition_function": pick.name}
+    predicted = _predicted(known, mean[0].tolist(), sd[0].tolist())
+    if known.objectives == 1:
+        origin |= predicted[known.metrics[0].name]
+    origin |= {**_finite(numbers), "predicted": {**predicted}, "seen": len(known.rows)}
     if settings.cost is not None and known.cost is None:
         origin["cost_unknown"] = f"fewer than two trials have told their {settings.cost.metric}"
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)
+
+
+def _predicted(known: Learned, mean: list[float], sd: list[float]) -> dict[str, dict[str, JSON]]:
+    """The mean and standard deviation of every metric."""
+    found = zip(known.metrics, known.surfaces, mean, sd, strict=True)
+    return {
+        metric.name: _finite({"mean": metric.sign * surface.loss(m), "sd": s * surface.units.scale})
+        for metric, surface, m, s in found
+    }
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, JSON]:
