@@ -143,9 +143,7 @@ def _check_term(what: str, parameter: Parameter | None) -> None:
     if parameter is None:
         raise InvalidSpace(f"{what} is not a parameter of this space")
     if not isinstance(parameter, FloatParameter | IntParameter):
-        raise InvalidSpace(
-            f"{what} is a {parameter.kind}, and only floats and ints add up"
-        )
+        raise InvalidSpace(f"{what} is a {parameter.kind}, and only floats and ints add up")
     if parameter.when:
         raise InvalidSpace(f"{what} is conditional, and a sum needs values that are always there")
 

@@ -68,6 +68,11 @@ def shortfalls(problem: Problem, trial: Trial) -> tuple[float, ...]:
     return tuple(found)
 
 
+def value_of(metric: str, trial: Trial) -> float | None:
+    """The trial's value of a metric, finite or not, at its last step; None when it has none."""
+    return _value(Objective(metric=metric), trial)
+
+
 def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
     """What the trials teach of the first objective, in their order.
 

@@ -126,6 +126,10 @@ class Searcher(Wire, ABC):
         """What these settings can serve: the class's features, unless parts of it serve less."""
         return self.features
 
+    def objections(self, problem: Problem) -> tuple[str, ...]:
+        """Why these settings cannot serve the problem, a sentence each, whatever its features."""
+        return ()
+
     @abstractmethod
     def suggest(self, history: History, count: int) -> Batch:
         """`count` new configs, none of them in `history.taken()`."""

@@ -1,9 +1,14 @@
 """The settings of Bayesian optimisation with BoTorch; search/bayes holds the work."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
+from search.errors import InvalidSettings
+from search.problem import Problem
 from search.searcher import Batch, Feature, History, Searcher
+from search.searchers.aims import Acquisition, Cost, Risk
+from search.searchers.fitting import objections
 from search.settings import check_range
 from search.values import Real, Whole
 
@@ -11,29 +16,62 @@ from search.values import Real, Whole
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoTorch(Searcher):
-    """A Gaussian process and noisy expected improvement, for one objective.
+    """Gaussian processes, one for every metric, and an acquisition function by name.
 
-    `fit_evaluations` bounds how often a batch evaluates the marginal likelihood, and
+    `fit_evaluations` bounds how often a batch evaluates the marginal likelihood of a metric, and
     `candidates` how many points it scores for each suggestion; both count work rather than
     seconds, so that the same history gives the same answer on any machine.  `prior_weight` is that
     of `gp`.
+
+    `acquisition` "auto" is noisy expected improvement for one objective, noisy expected hypervolume
+    improvement for two to four, and ParEGO beyond.  `cost` makes it count per unit of cost.
+    `input_noise` says by how much a parameter's value wavers when a config is put to use, as a
+    standard deviation on its declared scale from 0 to 1; `risk` says what of that counts.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(
-        {Feature.CONDITIONS, Feature.PARAMETER_CONSTRAINTS, Feature.PRIORS}
+        {
+            Feature.CONDITIONS,
+            Feature.OUTCOME_CONSTRAINTS,
+            Feature.PARAMETER_CONSTRAINTS,
+            Feature.PRIORS,
+            Feature.SEVERAL_OBJECTIVES,
+        }
     )
 
     fit_evaluations: Whole = 80
     candidates: Whole = 2000
     prior_weight: Real = 10.0
+    acquisition: Acquisition = "auto"
+    cost: Cost | None = None
+    input_noise: Mapping[str, Real] | None = field(default=None, hash=False)
+    risk: Risk | None = None
     kind: Literal["botorch"] = "botorch"
 
     def __post_init__(self) -> None:
         check_range("fit_evaluations", self.fit_evaluations, 10, 10_000)
         check_range("candidates", self.candidates, 100, 100_000)
         check_range("prior_weight", self.prior_weight, 0, 1000)
+        if self.risk is not None and not self.input_noise:
+            raise InvalidSettings("risk: needs input_noise, which it is the risk of")
+        for name, sd in (self.input_noise or {}).items():
+            if not 0 < sd <= 0.5:
+                raise InvalidSettings(f"input_noise.{name}: expected above 0 to 0.5, got {sd}")
+
+    def objections(self, problem: Problem) -> tuple[str, ...]:
+        return objections(self, problem)
 
     def suggest(self, history: History, count: int) -> Batch:
-        from search.bayes.suggest import suggest
+        if self._plain(history.problem):
+            from search.bayes.suggest import suggest
 
-        return suggest(self, history, count)
+            return suggest(self, history, count)
+        from search.bayes.general import suggest as suggest_generally
+
+        return suggest_generally(self, history, count)
+
+    def _plain(self, problem: Problem) -> bool:
+        """Whether the quick way for one objective and nothing else will do."""
+        one = len(problem.objectives) == 1 and not problem.constraints
+        usual = self.acquisition in ("auto", "log_nei")
+        return one and usual and self.cost is None and not self.input_noise

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
+from search.problem import Problem
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
@@ -47,6 +48,9 @@ class Phased(Searcher):
 
     def supports(self) -> frozenset[Feature]:
         return self.first.supports() & self.then.supports()
+
+    def objections(self, problem: Problem) -> tuple[str, ...]:
+        return (*self.first.objections(problem), *self.then.objections(problem))
 
     def suggest(self, history: History, count: int) -> Batch:
         memos = _read(history.memo)

@@ -21,7 +21,7 @@ QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
 MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
     AutoSearcher: ("search.gp.suggest",),
-    BoTorch: ("search.bayes.suggest",),  # brings torch, gpytorch and botorch
+    BoTorch: ("search.bayes.suggest", "search.bayes.general"),  # they bring torch and botorch
     CMAES: ("search.cma.suggest",),
     Evolution: ("search.evolution.ageing", *QUICK),
     Forest: ("search.forest.suggest", *QUICK),  # brings scikit-learn
