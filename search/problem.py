@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from search.earlier import EarlierStudy, check_earlier
 from search.errors import InvalidProblem
 from search.parameters import NAME
 from search.space import SearchSpace
@@ -64,16 +65,22 @@ class OutcomeConstraint(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Wire):
-    """All that a searcher knows of a study besides its history."""
+    """All that a searcher knows of a study besides its history.
+
+    `earlier` holds what was learned from studies before it, as it was when this one was made.
+    """
 
     space: SearchSpace
     objectives: Sequence[Objective]
     constraints: Sequence[OutcomeConstraint] = ()
     seed: Whole = 0
+    earlier: Sequence[EarlierStudy] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", tuple(self.objectives))
         object.__setattr__(self, "constraints", tuple(self.constraints))
+        object.__setattr__(self, "earlier", tuple(self.earlier))
+        check_earlier(self.space, self.earlier)
         if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
             raise InvalidProblem(
                 f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"

@@ -40,8 +40,9 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = {
 
 def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
     """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
-    supported = searcher.supports()
-    return tuple(reason for feature, reason in features_of(problem) if feature not in supported)
+    supported = searcher.supports() | searcher.aids
+    lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
+    return (*lacking, *searcher.objections(problem))
 
 
 def check_supported(problem: Problem, searcher: Searcher) -> None:

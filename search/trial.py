@@ -38,7 +38,8 @@ class Trial:
     """One config being evaluated; numbered from 0 without gaps within its study.
 
     `values` holds the trial's value of each metric: what `tell` gave, else what the objective
-    reads from the measurements.  `measurements` is in order of step.
+    reads from the measurements.  `measurements` is in order of step.  `until` is the step up to
+    which it was planned to run, None for a full run.
     """
 
     number: int
@@ -49,3 +50,4 @@ class Trial:
     origin: Mapping[str, JSON] = field(default_factory=dict)
     parent: int | None = None
     attempt: int = 0
+    until: int | None = None

@@ -1,9 +1,10 @@
 """One searcher for the first trials, another for the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
+from search.problem import Problem
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
 from search.searchers.gp import GP
@@ -40,6 +41,13 @@ class Phased(Searcher):
 
     def supports(self) -> frozenset[Feature]:
         return self.first.supports() & self.then.supports()
+
+    def objections(self, problem: Problem) -> Iterator[str]:
+        yield from self.first.objections(problem)
+        yield from self.then.objections(problem)
+
+    def planned_steps(self) -> tuple[int, int] | None:
+        return self.then.planned_steps() or self.first.planned_steps()
 
     def suggest(self, history: History, count: int) -> Batch:
         memos = _read(history.memo)

@@ -22,7 +22,7 @@ select id, public_id, project_id, seed, lease_seconds
    and (public_id = %(key)s or name = %(key)s)
 """
 FIND_TRIAL = """
-select t.id, t.number, t.spec_version,
+select t.id, t.number, t.spec_version, t.planned,
        s.id, s.public_id, s.project_id, s.seed, s.lease_seconds
   from trial t join study s on s.id = t.study_id
  where t.public_id = %(key)s and s.project_id = %(project)s and s.deleted_at is null
@@ -49,6 +49,7 @@ class KnownTrial:
     number: int
     spec_version: int
     study: KnownStudy
+    planned: int | None = None  # the step up to which it is to run; None: a full run
 
 
 Key = TypeVar("Key")
@@ -112,8 +113,8 @@ class Known:
         row = await cursor.fetchone()
         if row is None:
             raise NotFound(f"the project has no trial {public_id!r:.160}")
-        study = self.remember_study(KnownStudy(*row[3:]))
-        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study))
+        study = self.remember_study(KnownStudy(*row[4:]))
+        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study, row[3]))
 
     async def spec(self, connection: AsyncConnection[Any], study_id: int, version: int) -> Spec:
         """The spec of a study that exists."""

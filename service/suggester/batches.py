@@ -47,13 +47,13 @@ select 1 from batch
    and state = 'running' for update
 """
 INSERT = """
-insert into suggestion (study_id, batch, position, config, config_hash, origin, seen)
+insert into suggestion (study_id, batch, position, config, config_hash, origin, planned, seen)
 select %(study)s, %(number)s,
        coalesce((select max(position) + 1 from suggestion
                   where study_id = %(study)s and batch = %(number)s), 0) + (n.place - 1)::int,
-       n.config, n.hash, n.origin, %(seen)s
-  from unnest(%(configs)s::jsonb[], %(hashes)s::bytea[], %(origins)s::jsonb[])
-       with ordinality as n (config, hash, origin, place)
+       n.config, n.hash, n.origin, n.planned, %(seen)s
+  from unnest(%(configs)s::jsonb[], %(hashes)s::bytea[], %(origins)s::jsonb[], %(planned)s::int[])
+       with ordinality as n (config, hash, origin, planned, place)
  where not exists (
    select from trial t
     where t.study_id = %(study)s and t.config_hash = n.hash and not t.replicate)
@@ -109,6 +109,7 @@ class Proposal:
 
     config: Config
     origin: Mapping[str, JSON]
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,5 +213,6 @@ async def _insert(
         "configs": [Jsonb(dict(proposal.config)) for proposal in proposals],
         "hashes": [config_hash(proposal.config) for proposal in proposals],
         "origins": [Jsonb({**proposal.origin, "seen": seen}) for proposal in proposals],
+        "planned": [proposal.until for proposal in proposals],
     }
     await connection.execute(INSERT, values)

@@ -18,7 +18,7 @@ from service.schemas.base import NON_FINITE
 # committed up to this version is here.
 CHANGED = """
 select k.version, t.number, t.config, t.state, t.values, t.origin, p.number, t.attempt,
-       curve.steps, curve.points
+       t.planned, curve.steps, curve.points
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
@@ -72,7 +72,7 @@ async def read_changed(
 
 
 def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
-    _, number, config, state, values, origin, parent, attempt, steps, points = row
+    _, number, config, state, values, origin, parent, attempt, planned, steps, points = row
     return Trial(
         number=number,
         config=config,
@@ -82,6 +82,7 @@ def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
         origin=origin,
         parent=parent,
         attempt=attempt,
+        until=planned,
     )
 
 

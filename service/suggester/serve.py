@@ -181,7 +181,9 @@ class Serving:
         because = f"a worker had waited {waiting.waited:.2f} s for a fit"
         answer = await self._computing.fall_back(order, waiting.count, because)
         waited = {"waited": round(waiting.waited, 3)}
-        proposals = [Proposal(config=c, origin={**o, **waited}) for c, o in answer.suggestions]
+        proposals = [
+            Proposal(config=c, origin={**o, **waited}, until=u) for c, o, u in answer.suggestions
+        ]
         if proposals:
             async with self._pool.connection() as connection:
                 if await put(connection, order.lease, proposals, answer.seen):

@@ -65,6 +65,7 @@ class Client:
         lease_seconds: float | None = None,
         seed: int | None = None,
         first: Sequence[Config] = (),
+        transfer: Sequence[str] = (),
         tags: Sequence[str] = (),
         notes: str = "",
         exist_ok: bool = False,
@@ -74,10 +75,13 @@ class Client:
         Give one of `maximize`, `minimize` and `objectives`.  `searcher` and `scheduler` are names
         or `{"kind": name, ...settings}`; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
-        may lose, `max_failed` the failed trials after which the study pauses.
+        may lose, `max_failed` the failed trials after which the study pauses.  `transfer` names up
+        to five earlier studies of the same objective to learn from, with a searcher that can: their
+        results are copied now, and nothing that happens to them later matters.
 
         When there is a study of this name, raises StudyExists; with `exist_ok` it is returned if
-        its space, objectives, constraints, searcher, scheduler and (where given) seed are these,
+        its space, objectives, constraints, searcher, scheduler and (where given) seed and transfer
+        are these,
         so that the same script can be run again and on several machines.  Settings of a searcher
         that are left out are not compared.
         """
@@ -96,6 +100,7 @@ class Client:
                 "max_failed": max_failed,
                 "lease_seconds": lease_seconds,
                 "seed": seed,
+                "transfer": list(transfer) or None,
                 "tags": list(tags) or None,
                 "notes": notes or None,
             },
