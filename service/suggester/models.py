@@ -35,7 +35,8 @@ def modules(searcher: Searcher) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
     match searcher:
         case BoTorch():
-            return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
+            # Brings torch, gpytorch and botorch.
+            return ("search.bayes.suggest", "search.bayes.transfer", "search.bayes.fidelity")
         case GP() | AutoSearcher():
             return ("search.gp.suggest",)  # brings scipy
         case Phased():

@@ -23,7 +23,7 @@ from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from search.space import SearchSpace
 from search.trial import Measurement, Trial, TrialState
-from tests.contracts.searchers import BATCH, ELSEWHERE, HISTORY
+from tests.contracts.searchers import BATCH, ELSEWHERE, HISTORY, SearcherContract
 from tests.contracts.spaces import SPACES, space
 
 STEPS = Fidelity(low=1, high=27)
@@ -51,6 +51,10 @@ def ran(number, config, curve, steps=27, origin=()) -> Trial:
         origin=dict(origin),
         until=None if steps == 27 else steps,
     )
+
+
+class TestFidelity(SearcherContract):
+    searcher = BoTorch(candidates=100, fit_evaluations=40, fidelity=Fidelity(high=3))
 
 
 # Settings

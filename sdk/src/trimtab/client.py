@@ -81,9 +81,8 @@ class Client:
 
         When there is a study of this name, raises StudyExists; with `exist_ok` it is returned if
         its space, objectives, constraints, searcher, scheduler and (where given) seed and transfer
-        are these,
-        so that the same script can be run again and on several machines.  Settings of a searcher
-        that are left out are not compared.
+        are these, so that the same script can be run again and on several machines.  Settings of a
+        searcher that are left out are not compared.
         """
         body = _spec.create_body(
             name=name,
