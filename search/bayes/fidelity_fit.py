@@ -10,8 +10,9 @@ for all configs:
 with the Matern correlation C of length scales l.  With k near 0 q is 1 - s, and this the linear
 truncated fidelity kernel of Wu and others, "Practical Multi-fidelity Bayesian Optimization for
 Hyperparameter Tuning", 2019, with power 0, one set of length scales, and a part a in which configs
-do not differ.  Curves that fall like a power of the steps have q with k above 0.  Priors are those
-of search/gp/fit.py for l and the noise, and normal ones on ln v, ln a, ln b and ln k.
+do not differ.  Curves that fall like a power of the steps have q with k above 0.  What the kernel
+cannot explain is more of the shallow than of the deep: the noise is n + e q(s)^2.  Priors are those
+of search/gp/fit.py for l and the noise, and normal ones on ln v, ln a, ln b, ln e and ln k.
 """
 
 from __future__ import annotations
@@ -27,27 +28,28 @@ from search.gp.fit import LENGTH, NOISE, NUGGET, Points, cold_starts, log_prior
 from search.gp.kernels import MATERN
 from search.scales import Floats
 
-SCALES = 4  # v, a, b, k
-PRIOR_MEAN = np.array([-1.0, -1.0, -2.0, math.log(2.0)])
-PRIOR_SD = np.array([2.0, 2.0, 2.0, 0.5])
-BOUNDS = [(math.log(1e-6), math.log(1e3))] * 3 + [(math.log(0.05), math.log(20.0))]
-STARTS = np.array([[-0.5, -1.0, -2.0, 0.7], [-2.0, 0.0, -2.0, 0.7]])
+SCALES = 5  # v, a, b, e, k
+PRIOR_MEAN = np.array([-1.0, -1.0, -2.0, -7.0, math.log(2.0)])
+PRIOR_SD = np.array([2.0, 2.0, 2.0, 2.0, 0.5])
+BOUNDS = [(math.log(1e-6), math.log(1e3))] * 4 + [(math.log(0.05), math.log(20.0))]
+STARTS = np.array([[-0.5, -1.0, -2.0, -7.0, 0.7], [-2.0, 0.0, -2.0, -4.0, 0.7]])
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What a fit finds: length scales, v, a, b, k and the variance of the noise."""
+    """What a fit finds: length scales, v, a, b, e, k and the variance n of the noise."""
 
     lengths: Floats
     end: float
     common: float
     own: float
+    shallow: float
     decay: float
     noise: float
 
     @classmethod
     def of(cls, theta: Floats) -> Hyperparameters:
-        """From their logarithms, in the order l, v, a, b, k, noise."""
+        """From their logarithms, in the order l, v, a, b, e, k, n."""
         found = np.exp(theta)
         return cls(found[: -SCALES - 1], *found[-SCALES - 1 :].tolist())
 
@@ -74,19 +76,19 @@ class Evidence:
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """The value and its gradient; raises LinAlgError where K cannot be factored."""
         lengths, scales, noise = theta[: -SCALES - 1], theta[-SCALES - 1 : -1], theta[-1]
-        v, a, b, k = np.exp(scales)
+        v, a, b, e, k = np.exp(scales)
         q, by_k = missing(self.depths, k)
         T = np.outer(q, q)
         weights = np.exp(-2.0 * lengths)
         C, slope = self._correlation(weights)
-        parts = (v * C, a * T, b * T * C)
+        parts = (v * C, a * T, b * T * C, np.diag(e * q * q))
         K = sum(parts) + (math.exp(noise) + NUGGET) * np.eye(self.points.n)
         value, P = self._solved(K)
         prior, gradient = log_prior(np.append(lengths, noise))
         inner = (P * (v + b * T))[self.points.rows, self.points.columns]
         of_lengths = gradient[:-1] + weights * (self.points.D @ (inner * slope))
         of_scales = [0.5 * float((P * part).sum()) for part in parts]
-        of_scales.append(k * float(q @ (P * (a + b * C)) @ by_k))
+        of_scales.append(k * float(q @ (P * (a + b * C + e * np.eye(len(q)))) @ by_k))
         of_noise = gradient[-1] + 0.5 * math.exp(noise) * float(np.trace(P))
         off = (scales - PRIOR_MEAN) / PRIOR_SD
         slopes = np.array(of_scales) + off / PRIOR_SD

@@ -42,7 +42,8 @@ class Belief:
         prior = at.end + q**2 * (at.common + at.own)
         variance = np.maximum(prior - np.square(there).sum(axis=0), SMALLEST)
         covariance = at.end - (self.V * there).sum(axis=0)
-        squared = np.square(covariance) / (self.variance * (variance + at.noise + NUGGET))
+        noise = at.noise + at.shallow * q**2 + NUGGET
+        squared = np.square(covariance) / (self.variance * (variance + noise))
         found: Floats = np.clip(squared, 0.0, 1.0 - 1e-9)
         return found
 
@@ -70,7 +71,7 @@ class Model:
         np.fill_diagonal(C, 1.0)
         q = at.missing(depths)
         K = at.end * C + np.outer(q, q) * (at.common + at.own * C)
-        K[np.diag_indices_from(K)] += at.noise + NUGGET
+        K[np.diag_indices_from(K)] += at.noise + at.shallow * q * q + NUGGET
         L = cholesky(K, lower=True, check_finite=False)
         solved = cho_solve((L, True), np.stack([y, np.ones_like(y)], axis=1), check_finite=False)
         mean = float(solved[:, 0].sum() / solved[:, 1].sum())

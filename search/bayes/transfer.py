@@ -25,7 +25,6 @@ from search.bayes.suggest import suggest as suggest_alone
 from search.bayes.weighing import Weighed, weigh
 from search.candidates import Candidates
 from search.encoding import Cube
-from search.fallback import sobol_instead
 from search.fresh import topped_up
 from search.gp.threads import one_thread
 from search.outcomes import lessons
@@ -55,8 +54,8 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             weighed = weigh(history, cube, found, memo.at, settings.fit_evaluations)
             picks = _search(settings, history, weighed, helped) if weighed else []
     except NUMERICAL as error:
-        because = f"the model failed: {type(error).__name__}: {error}"
-        return sobol_instead(history, count, because[:500])
+        because = f"the models of earlier studies failed: {type(error).__name__}: {error}"
+        return _saying(_alone(settings, history, count, memo), because[:500])
     proposed = [pick.config for pick in picks]
     later = replace(history, reserved=[*history.reserved, *proposed])
     rest = _alone(settings, later, count - len(picks), memo)
@@ -83,6 +82,11 @@ def _alone(settings: BoTorch, history: History, count: int, memo: memos.Remember
     else:
         batch = suggest_alone(settings, history, count)
     return replace(batch, memo=memos.write(replace(memo, alone=batch.memo)))
+
+
+def _saying(batch: Batch, because: str) -> Batch:
+    said = [replace(s, origin={"because": because, **s.origin}) for s in batch.suggestions]
+    return replace(batch, suggestions=said)
 
 
 def _results_alone(history: History) -> int:

@@ -1,6 +1,7 @@
 """The model of losses at any step, and what a measurement tells of the lowest full one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from search.bayes.fidelity_fit import Evidence, Hyperparameters, fit, missing
 from search.bayes.fidelity_model import Model
 from search.gp.fit import NUGGET, Points
 
-AT = Hyperparameters(np.array([0.4, 0.7]), 0.8, 0.5, 0.3, 1.5, 0.02)
+AT = Hyperparameters(np.array([0.4, 0.7]), 0.8, 0.5, 0.3, 0.1, 1.5, 0.02)
 
 
 def covariance(X, s, Z, t) -> np.ndarray:
@@ -26,6 +27,12 @@ def covariance(X, s, Z, t) -> np.ndarray:
         (np.exp(-AT.decay * d) - math.exp(-AT.decay)) / (1 - math.exp(-AT.decay)) for d in (s, t)
     )
     return AT.end * C + np.outer(q, p) * (AT.common + AT.own * C)
+
+
+def noise(s) -> np.ndarray:
+    """Its variance at depths."""
+    q = (np.exp(-AT.decay * s) - math.exp(-AT.decay)) / (1 - math.exp(-AT.decay))
+    return AT.noise + AT.shallow * q**2 + NUGGET
 
 
 def data(n: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,7 +49,7 @@ def test_what_is_missing_goes_from_one_to_nothing():
 def test_the_gradient_is_that_of_the_evidence():
     X, s, y = data()
     evidence = Evidence(Points(X, [0, 1]), s, y)
-    theta = np.array([-0.8, 0.2, -0.3, 0.1, -1.2, 0.4, -2.0])
+    theta = np.array([-0.8, 0.2, -0.3, 0.1, -1.2, -1.5, 0.4, -2.0])
     steps = 1e-6 * np.eye(len(theta))
     slopes = [(evidence(theta + h)[0] - evidence(theta - h)[0]) / 2e-6 for h in steps]
     assert evidence(theta)[1] == pytest.approx(slopes, rel=1e-6, abs=1e-6)
@@ -52,7 +59,7 @@ def test_beliefs_are_those_of_the_plain_formulas():
     X, s, y = data()
     new, depth = np.random.default_rng(4).random((5, 2)), 1 / 3
     belief = Model.of(AT, [0, 1], X, s, y).believe(new)
-    K = covariance(X, s, X, s) + (AT.noise + NUGGET) * np.eye(len(X))
+    K = covariance(X, s, X, s) + np.diag(noise(s))
     ones = np.ones(len(X))
     m = ones @ np.linalg.solve(K, y) / (ones @ np.linalg.solve(K, ones))
     full, part = (covariance(X, s, new, np.full(5, d)) for d in (1.0, depth))
@@ -62,7 +69,7 @@ def test_beliefs_are_those_of_the_plain_formulas():
     assert belief.mean + q * belief.slope == pytest.approx(shallow)
     variance = AT.end - (full * np.linalg.solve(K, full)).sum(axis=0)
     assert belief.variance == pytest.approx(variance)
-    prior = AT.end + q**2 * (AT.common + AT.own) + AT.noise + NUGGET
+    prior = AT.end + q**2 * (AT.common + AT.own) + noise(np.array([depth]))[0]
     there = prior - (part * np.linalg.solve(K, part)).sum(axis=0)
     both = AT.end - (full * np.linalg.solve(K, part)).sum(axis=0)
     assert belief.correlation(depth) == pytest.approx(both**2 / (variance * there))
@@ -117,7 +124,7 @@ def test_information_is_botorchs_lower_bound_for_the_same_minima():
             return found.diagonal(dim1=-2, dim2=-1) if diag else found
 
     X, s, y = data()
-    own = Model.of(AT, [0, 1], X, s, y)
+    own = Model.of(replace(AT, shallow=0.0), [0, 1], X, s, y)  # theirs has one noise for all
     inputs = torch.from_numpy(np.column_stack([X, s]))
     model = SingleTaskGP(
         inputs, torch.from_numpy(-y)[:, None], covar_module=Same(), outcome_transform=None

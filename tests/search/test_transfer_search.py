@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from search.bayes import transfer
 from search.bayes.mixture import Mixture, Part
 from search.bayes.ranking import drawn, drawn_left_out, weights, wrong_pairs
 from search.bayes.sources import fit_sources, sources
@@ -367,6 +368,17 @@ def test_every_space_gets_legal_configs_that_are_all_different(name):
     keys = [config_key(c) for c in [*(t.config for t in history.trials), *made]]
     assert len(set(keys)) == len(keys)
     assert batch.exhausted == (len(made) < 4)
+
+
+def test_where_a_model_of_an_earlier_study_breaks_down_the_search_goes_on(monkeypatch):
+    def broken(*_):
+        raise np.linalg.LinAlgError("not positive definite")
+
+    history = driven(problem(2, before=near_bowl), lambda config: bowl(at(config)))
+    monkeypatch.setattr(transfer, "weigh", broken)
+    batch = SMALL.suggest(history, 3)
+    assert {s.origin["by"] for s in batch.suggestions} == {"botorch"}
+    assert all("earlier studies failed" in s.origin["because"] for s in batch.suggestions)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-300, 1e12, 1e300])
