@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from search.context import check_declared
+from search.earlier import EarlierStudy, check_earlier
 from search.errors import InvalidProblem
 from search.parameters import NAME, Parameter
 from search.space import SearchSpace
@@ -76,6 +77,7 @@ class Problem(Wire):
     """All that a searcher knows of a study besides its history.
 
     `context` holds the parameters that are given with an ask rather than searched.
+    `earlier` holds what was learned from studies before it, as it was when this one was made.
     """
 
     space: SearchSpace
@@ -83,12 +85,15 @@ class Problem(Wire):
     constraints: Sequence[OutcomeConstraint] = ()
     context: Sequence[Parameter] = ()
     seed: Whole = 0
+    earlier: Sequence[EarlierStudy] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", tuple(self.objectives))
         object.__setattr__(self, "constraints", tuple(self.constraints))
         object.__setattr__(self, "context", tuple(self.context))
         check_declared(self.space, self.context)
+        object.__setattr__(self, "earlier", tuple(self.earlier))
+        check_earlier(self.space, self.earlier)
         if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
             raise InvalidProblem(
                 f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"

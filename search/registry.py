@@ -70,7 +70,7 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = {
 
 def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
     """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
-    supported = searcher.supports()
+    supported = searcher.supports() | searcher.aids
     lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
     return (*lacking, *searcher.objections(problem))
 

@@ -36,6 +36,12 @@ class Feature(StrEnum):
     PRIORS = "priors"
 
 
+class Aid(StrEnum):
+    """What a problem gives its searcher to be used; to leave it aside is not to serve it."""
+
+    TRANSFER = "transfer"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memo:
     """What a searcher wrote down for its next batch; a version it does not know is ignored."""
@@ -46,10 +52,14 @@ class Memo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """A config to try, and why: origin["by"] names who proposed it."""
+    """A config to try, and why: origin["by"] names who proposed it.
+
+    `until` is the step up to which it is to run; None is a full run.
+    """
 
     config: Config
     origin: Mapping[str, JSON]
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,7 @@ class Searcher(Wire, ABC):
     """
 
     features: ClassVar[frozenset[Feature]]
+    aids: ClassVar[frozenset[Aid]] = frozenset()
 
     def supports(self) -> frozenset[Feature]:
         """What these settings can serve: the class's features, unless parts of it serve less."""
@@ -130,13 +141,17 @@ class Searcher(Wire, ABC):
         """Why these settings cannot serve the problem, a sentence each, whatever its features."""
         return ()
 
+    def planned_steps(self) -> tuple[int, int] | None:
+        """The least steps and those of a full run, where it plans how far each trial runs."""
+        return None
+
     @abstractmethod
     def suggest(self, history: History, count: int) -> Batch:
         """`count` new configs, none of them in `history.taken()`."""
 
 
-def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
-    """What the problem asks of its searcher, each with the sentence that says so."""
+def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
+    """What the problem asks of its searcher, or gives it, each with the sentence that says so."""
     if problem.space.conditional:
         yield Feature.CONDITIONS, "it does not take conditional parameters"
     if len(problem.objectives) > 1:
@@ -149,3 +164,5 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
         yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
     if problem.context:
         yield Feature.CONTEXTS, "it does not take a context that is given with the ask"
+    if problem.earlier:
+        yield Aid.TRANSFER, "it does not learn from earlier studies"

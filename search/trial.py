@@ -40,6 +40,7 @@ class Trial:
     `values` holds the trial's value of each metric: what `tell` gave, else what the objective
     reads from the measurements.  `measurements` is in order of step.  `errors` holds the standard
     error of a value, in its units, where one is known; `context` what was given with the ask.
+    `until` is the step up to which it was planned to run, None for a full run.
     """
 
     number: int
@@ -52,3 +53,4 @@ class Trial:
     parent: int | None = None
     attempt: int = 0
     context: Config = field(default_factory=dict)
+    until: int | None = None

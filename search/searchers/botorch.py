@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
 from search.errors import InvalidSettings
+from search.fidelity import Fidelity
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Searcher
+from search.searcher import Aid, Batch, Feature, History, Searcher
 from search.searchers.aims import Acquisition, Cost, Risk
 from search.searchers.fitting import objections
 from search.settings import check_range
@@ -27,6 +28,7 @@ class BoTorch(Searcher):
     improvement for two to four, and ParEGO beyond.  `cost` makes it count per unit of cost.
     `input_noise` says by how much a parameter's value wavers when a config is put to use, as a
     standard deviation on its declared scale from 0 to 1; `risk` says what of that counts.
+    With `fidelity` it proposes how far to run each config, too.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(
@@ -38,6 +40,7 @@ class BoTorch(Searcher):
             Feature.SEVERAL_OBJECTIVES,
         }
     )
+    aids: ClassVar[frozenset[Aid]] = frozenset({Aid.TRANSFER})
 
     fit_evaluations: Whole = 80
     candidates: Whole = 2000
@@ -46,6 +49,7 @@ class BoTorch(Searcher):
     cost: Cost | None = None
     input_noise: Mapping[str, Real] | None = field(default=None, hash=False)
     risk: Risk | None = None
+    fidelity: Fidelity | None = None
     kind: Literal["botorch"] = "botorch"
 
     def __post_init__(self) -> None:
@@ -61,7 +65,18 @@ class BoTorch(Searcher):
     def objections(self, problem: Problem) -> tuple[str, ...]:
         return objections(self, problem)
 
+    def planned_steps(self) -> tuple[int, int] | None:
+        return (self.fidelity.low, self.fidelity.high) if self.fidelity else None
+
     def suggest(self, history: History, count: int) -> Batch:
+        if self.fidelity is not None:
+            from search.bayes import fidelity
+
+            return fidelity.suggest(self, self.fidelity, history, count)
+        if history.problem.earlier:
+            from search.bayes import transfer
+
+            return transfer.suggest(self, history, count)
         if self._plain(history.problem):
             from search.bayes.suggest import suggest
 

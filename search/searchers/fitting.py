@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from search.parameters import FloatParameter, IntParameter
 from search.problem import Problem
 from search.searchers.aims import MAX_FOR_HYPERVOLUME, Acquisition
+from search.space import SearchSpace
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
 
 LOOK_AHEAD = ("jes", "kg", "mes")
+FEW = 2000  # configs, as few as can be scored one by one
 
 
 def acquisition_for(wanted: Acquisition, problem: Problem) -> Acquisition:
@@ -26,7 +28,12 @@ def acquisition_for(wanted: Acquisition, problem: Problem) -> Acquisition:
 
 def objections(settings: BoTorch, problem: Problem) -> tuple[str, ...]:
     """Why these settings cannot serve this problem, a sentence each; empty when they can."""
-    return (*_to_the_acquisition(settings, problem), *_to_the_noise(settings, problem))
+    return (
+        *_to_the_acquisition(settings, problem),
+        *_to_the_noise(settings, problem),
+        *_to_a_single_model(settings, problem),
+        *_to_the_fidelity(settings, problem),
+    )
 
 
 def _to_the_acquisition(settings: BoTorch, problem: Problem) -> Iterator[str]:
@@ -54,3 +61,36 @@ def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[str]:
         for constraint in problem.constraints:
             if None not in (constraint.at_most, constraint.at_least):
                 yield f"input_noise takes constraints with one bound, {constraint.metric!r} has two"
+
+
+def _to_a_single_model(settings: BoTorch, problem: Problem) -> Iterator[str]:
+    """What the searches that model one metric in a way of their own leave out."""
+    if settings.fidelity is None and not problem.earlier:
+        return
+    what = "fidelity" if settings.fidelity is not None else "what earlier studies taught"
+    if settings.fidelity is not None and problem.earlier:
+        yield "with fidelity it does not learn from earlier studies"
+    if len(problem.objectives) > 1 or problem.constraints:
+        yield f"with {what} it takes one objective and no constraints on outcomes"
+    if problem.space.believes:
+        yield f"with {what} it does not take priors on parameters, or weights of choices"
+    if settings.acquisition not in ("auto", "log_nei"):
+        yield f"with {what} it does not take acquisition {settings.acquisition!r}"
+    for name in ("cost", "input_noise"):
+        if getattr(settings, name):
+            yield f"with {what} it does not take {name}"
+
+
+def _to_the_fidelity(settings: BoTorch, problem: Problem) -> Iterator[str]:
+    if settings.fidelity is not None and _few(problem.space):
+        yield (
+            f"fidelity needs a space of more than {FEW} configs: one that is run in part is "
+            "not run again"
+        )
+
+
+def _few(space: SearchSpace) -> bool:
+    from search.walk import size
+
+    count = size(space)
+    return count is not None and count <= FEW

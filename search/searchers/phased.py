@@ -52,6 +52,9 @@ class Phased(Searcher):
     def objections(self, problem: Problem) -> tuple[str, ...]:
         return (*self.first.objections(problem), *self.then.objections(problem))
 
+    def planned_steps(self) -> tuple[int, int] | None:
+        return self.then.planned_steps() or self.first.planned_steps()
+
     def suggest(self, history: History, count: int) -> Batch:
         memos = _read(history.memo)
         early = min(count, max(0, self.after - len(history.trials) - len(history.reserved)))

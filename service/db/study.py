@@ -92,6 +92,21 @@ study_spec = Table(
     created_at(),
 )
 
+# What was learned from earlier studies when this one was made: a copy, that outlives them.
+study_earlier = Table(
+    "study_earlier",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("public_id", Text, nullable=False),  # of the earlier study
+    Column("name", Text, nullable=False),  # as it was then
+    Column("points", Integer, nullable=False),
+    document("parameters"),
+    document("configs"),
+    document("losses"),
+    CheckConstraint("points > 0", name="points"),
+)
+
 # Always locked last (trial -> lease -> study_counter).  version grows with every change of a trial.
 study_counter = Table(
     "study_counter",

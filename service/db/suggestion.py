@@ -53,6 +53,7 @@ suggestion = Table(
     document("config"),
     Column("config_hash", LargeBinary, nullable=False),
     document("origin"),
+    Column("planned", Integer),  # the step up to which it is to run; NULL: a full run
     Column("seen", Integer, nullable=False),  # finished trials it had read
     created_at(),
     document("context", nullable=True),  # the only one that it serves

@@ -4,7 +4,7 @@ from service.db.measurement import decision, metric, standing
 from service.db.metadata import metadata
 from service.db.project import api_key, idempotency, project
 from service.db.record import agent, checkpoint, event, liveness
-from service.db.study import metric_name, study, study_counter, study_spec
+from service.db.study import metric_name, study, study_counter, study_earlier, study_spec
 from service.db.suggestion import batch, demand, suggestion
 from service.db.trial import attempt, lease, trial
 
@@ -27,6 +27,7 @@ __all__ = [
     "standing",
     "study",
     "study_counter",
+    "study_earlier",
     "study_spec",
     "suggestion",
     "trial",

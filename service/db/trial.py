@@ -48,6 +48,7 @@ trial = Table(
     Column("parent_id", BigInteger, ForeignKey("trial.id", ondelete="SET NULL")),
     Column("retry_of", BigInteger, ForeignKey("trial.id", ondelete="SET NULL")),
     Column("batch", Integer),
+    Column("planned", Integer),  # the step up to which it is to run; NULL: a full run
     Column("attempt", SmallInteger, nullable=False, server_default="0"),
     Column("lost", SmallInteger, nullable=False, server_default="0"),  # attempts that ended lost
     Column("priority", SmallInteger, nullable=False, server_default="0"),

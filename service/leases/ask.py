@@ -144,15 +144,21 @@ class Asking:
     async def _taken(
         self, connection: AsyncConnection[Any], study: KnownStudy, claimed: Claimed
     ) -> Taken:
-        self._known.remember_trial(
-            KnownTrial(claimed.id, claimed.public_id, claimed.number, claimed.spec_version, study)
+        trial = KnownTrial(
+            claimed.id,
+            claimed.public_id,
+            claimed.number,
+            claimed.spec_version,
+            study,
+            claimed.planned,
         )
+        self._known.remember_trial(trial)
         if not self._known.begun.get(study.id):
             await connection.execute(BEGUN, (study.id,))
             self._known.begun.put(study.id, True)
         spec = await self._known.spec(connection, study.id, claimed.spec_version)
         self._known.until.put(claimed.id, claimed.until)
-        until = milestone(claimed.until, spec, claimed.number)
+        until = milestone(claimed.until, spec, trial)
         return Taken(claimed=claimed, until=until, spec=spec)
 
 

@@ -42,7 +42,7 @@ BEGIN = """
 )
 select taken.id, taken.public_id, taken.number, taken.spec_version, taken.config, taken.context,
        taken.attempt, s.name as study_name, marked.until, %(seconds)s::float8 as lease_seconds,
-       point.step, point.key, point.size, point.sha256
+       point.step, point.key, point.size, point.sha256, taken.planned
   from taken cross join s cross join marked left join point on true
 """
 
@@ -67,7 +67,7 @@ with s as (
          started_at = coalesce(t.started_at, clock_timestamp())
     from free, counted where t.id = free.id
   returning t.id, t.public_id, t.number, t.spec_version, t.config, t.context, t.attempt,
-            t.checkpoint_id
+            t.checkpoint_id, t.planned
 ), point as (
   select c.step, c.key, c.size, c.sha256 from checkpoint c join taken on c.id = taken.checkpoint_id
 ), marked as (
@@ -88,7 +88,7 @@ with s as (
   select id, name, spec_version, max_running, budget_trials
     from study where id = %(study)s and state = 'active'
 ), next as (
-  select g.batch, g.position, g.config, g.context, g.config_hash, g.origin
+  select g.batch, g.position, g.config, g.context, g.config_hash, g.origin, g.planned
     from suggestion g join s on g.study_id = s.id
    where g.context is not distinct from %(context)s::jsonb
    order by g.batch desc, g.position
@@ -106,13 +106,13 @@ with s as (
    where g.study_id = %(study)s and g.batch = next.batch and g.position = next.position
 ), taken as (
   insert into trial (public_id, study_id, number, spec_version, state, config, context,
-                     config_hash, origin, batch, attempt, last_lease_id, changed_version,
-                     started_at)
+                     config_hash, origin, batch, planned, attempt, last_lease_id,
+                     changed_version, started_at)
   select %(public)s, s.id, counted.number, s.spec_version, 'running', next.config, next.context,
-         next.config_hash, next.origin, next.batch, 1, %(lease)s, counted.version,
-         clock_timestamp()
+         next.config_hash, next.origin, next.batch, next.planned, 1, %(lease)s,
+         counted.version, clock_timestamp()
     from s, next, counted
-  returning id, public_id, number, spec_version, config, context, attempt
+  returning id, public_id, number, spec_version, config, context, attempt, planned
 ), marked as (
   select %(first)s::int as until
 ), point as (
@@ -132,7 +132,7 @@ FIND_LEASE = """
 select t.id, t.public_id, t.number, t.spec_version, t.config, t.context, l.attempt,
        s.name as study_name, l.until,
        extract(epoch from l.expires_at - clock_timestamp())::float8 as lease_seconds,
-       c.step, c.key, c.size, c.sha256
+       c.step, c.key, c.size, c.sha256, t.planned
   from lease l
   join trial t on t.id = l.trial_id
   join study s on s.id = t.study_id
@@ -169,6 +169,7 @@ class Claimed:
     key: str | None
     size: int | None
     sha256: str | None
+    planned: int | None  # the step up to which the trial is to run; None: a full run
 
 
 async def claim_queued(

@@ -23,7 +23,7 @@ select s.id, s.public_id, s.project_id, s.seed, s.lease_seconds, v.context
    and (s.public_id = %(key)s or s.name = %(key)s)
 """
 FIND_TRIAL = """
-select t.id, t.number, t.spec_version,
+select t.id, t.number, t.spec_version, t.planned,
        s.id, s.public_id, s.project_id, s.seed, s.lease_seconds, v.context
   from trial t join study s on s.id = t.study_id
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
@@ -52,6 +52,7 @@ class KnownTrial:
     number: int
     spec_version: int
     study: KnownStudy
+    planned: int | None = None  # the step up to which it is to run; None: a full run
 
 
 Key = TypeVar("Key")
@@ -115,8 +116,8 @@ class Known:
         row = await cursor.fetchone()
         if row is None:
             raise NotFound(f"the project has no trial {public_id!r:.160}")
-        study = self.remember_study(_study(row[3:]))
-        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study))
+        study = self.remember_study(_study(row[4:]))
+        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study, row[3]))
 
     async def spec(self, connection: AsyncConnection[Any], study_id: int, version: int) -> Spec:
         """The spec of a study that exists."""

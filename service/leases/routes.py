@@ -93,7 +93,7 @@ async def heartbeat(trial: str, body: Heartbeat, needs: Needs, caller: Runner) -
         spec = await needs.known.spec(connection, call.trial.study.id, call.trial.spec_version)
     beaten = Beaten(
         request=_request(held.request, held.request_reason),
-        until=milestone(held.until, spec, call.trial.number),
+        until=milestone(held.until, spec, call.trial),
         lease_seconds=call.trial.study.lease_seconds,
     )
     return _json(beaten)

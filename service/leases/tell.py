@@ -17,6 +17,7 @@ from service.leases.consequences import follow
 from service.leases.ending import Ending, Seen, end
 from service.leases.fence import Call, lost
 from service.leases.metrics import Measured
+from service.leases.planned import as_planned
 from service.leases.report import report
 from service.leases.results import Outcome, Progress, Result, read_progress, result_of
 
@@ -48,7 +49,8 @@ async def tell(call: Call, outcome: Outcome, measured: Sequence[Measured] = ()) 
             return _again(progress, told)
         if not _may_tell(progress):
             raise lost(call.trial)
-        verdict = await _end(call, spec.problem, progress, outcome, told)
+        became = as_planned(spec, call.trial, progress, outcome)
+        verdict = await _end(call, spec.problem, progress, became, told)
         if verdict is not None:
             return verdict
         # A heartbeat or report came in between: look again.

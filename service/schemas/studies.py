@@ -90,6 +90,10 @@ class StudyCreate(Body):
     first: Annotated[
         list[ConfigBody], Field(max_length=1_000, description="configs to run before any other")
     ] = []
+    transfer: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=128)]],
+        Field(max_length=5, description="studies to learn from, by id or name"),
+    ] = []
     tags: Tags = []
     notes: Text = ""
     managed: Managed | None = None
@@ -146,6 +150,14 @@ class BestSummary(Body):
     context: ConfigBody
 
 
+class Transferred(Body):
+    """An earlier study that a study learns from, as it was when the later one was made."""
+
+    study: Annotated[str, Field(description="its id; it may have been deleted since")]
+    name: str
+    points: Annotated[int, Field(description="results that were taken over")]
+
+
 class Study(Body):
     """A study as it stands; `version` grows with every change of one of its trials."""
 
@@ -168,6 +180,7 @@ class Study(Body):
     tags: list[str]
     notes: str
     managed: Managed | None
+    transfer: list[Transferred]
     spec_version: int
     revision: Annotated[
         int, Field(description="quoted, it is the ETag that PATCH wants in If-Match")

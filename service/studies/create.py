@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg.types.json import Jsonb
 from search.errors import SearchError
 from search.problem import Problem
 from search.registry import unsupported
+from search.schedulers.full import Full
 from search.space import SearchSpace
 from search.values import Value, canonical_json
 from service.errors import InvalidRequest, StudyExists, UnsupportedStudy
@@ -18,11 +20,13 @@ from service.events.log import log
 from service.ids import STUDY_ID, new_study_id
 from service.schemas.studies import StudyCreate
 from service.studies.spec import Spec, dump_spec
+from service.studies.transfer import Taken, store_earlier, take_earlier
 from service.trials.enqueue import check_configs, enqueue
 
 NO_FLEET = "the fleet cannot run a study with a context: its asks have none to give"
 SEED_BITS = 53  # what a JSON number holds exactly
 
+TAKEN_NAME = "select 1 from study where project_id = %s and name = %s and deleted_at is null"
 INSERT = """
 with made as (
     insert into study (public_id, project_id, name, seed, notes, tags, budget_trials, budget_hours,
@@ -52,7 +56,7 @@ async def create_study(connection: AsyncConnection[Any], project_id: int, body: 
     Trial 0 runs the defaults, if every parameter has one; then come the configs of `first`.
     Raises InvalidRequest, UnsupportedStudy, StudyExists.
     """
-    spec = _spec(body)
+    spec, taken = await _with_earlier(connection, project_id, body, _spec(body))
     configs = _first(spec.problem.space, body)
     public_id = new_study_id()
     try:
@@ -62,13 +66,18 @@ async def create_study(connection: AsyncConnection[Any], project_id: int, body: 
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name != "uq_study_project_id_name":
             raise
-        raise StudyExists(f"the project has a study named {body.name!r}") from None
+        raise _exists(body.name) from None
     assert row is not None
+    await store_earlier(connection, row[0], taken)
     await log(connection, row[0], None, "study_created", {"name": body.name})
     for origin, wanted in configs:
         if wanted:
             await enqueue(connection, row[0], wanted, replicate=False, origin={"by": origin})
     return public_id
+
+
+def _exists(name: str) -> StudyExists:
+    return StudyExists(f"the project has a study named {name!r}")
 
 
 def _spec(body: StudyCreate) -> Spec:
@@ -84,12 +93,38 @@ def _spec(body: StudyCreate) -> Spec:
         )
     except SearchError as error:
         raise InvalidRequest(str(error)) from None
-    if reasons := unsupported(problem, body.searcher):
+    return _supported(Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler))
+
+
+async def _with_earlier(
+    connection: AsyncConnection[Any], project_id: int, body: StudyCreate, spec: Spec
+) -> tuple[Spec, list[Taken]]:
+    """The spec with what earlier studies teach; refused where the searcher has no use for it."""
+    if not body.transfer:
+        return spec, []
+    # Said first: a script that is run again may outlive what it learned from.
+    found = await connection.execute(TAKEN_NAME, (project_id, body.name))
+    if await found.fetchone():
+        raise _exists(body.name)
+    taken = await take_earlier(connection, project_id, body.transfer, spec.problem)
+    problem = replace(spec.problem, earlier=[entry.study for entry in taken])
+    return _supported(replace(spec, problem=problem)), taken
+
+
+def _supported(spec: Spec) -> Spec:
+    if spec.searcher.planned_steps() is not None and not isinstance(spec.scheduler, Full):
+        reason = (
+            f"searcher {spec.searcher.kind_of()!r} plans how far each trial runs, and scheduler "
+            f'{spec.scheduler.kind_of()!r} would stop them on its own: use "full"'
+        )
+        problem = {"in": "body", "field": "scheduler", "message": reason}
+        raise UnsupportedStudy(reason, errors=[problem])
+    if reasons := unsupported(spec.problem, spec.searcher):
         raise UnsupportedStudy(
-            f"searcher {body.searcher.kind!r}: {'; '.join(reasons)}",
+            f"searcher {spec.searcher.kind_of()!r}: {'; '.join(reasons)}",
             errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
         )
-    return Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler)
+    return spec
 
 
 def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:

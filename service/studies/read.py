@@ -6,10 +6,19 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
-from service.schemas.studies import BestSummary, Budget, Counts, Managed, Study, StudyItem
+from service.schemas.studies import (
+    BestSummary,
+    Budget,
+    Counts,
+    Managed,
+    Study,
+    StudyItem,
+    Transferred,
+)
 from service.studies.completion import FEASIBLE
 from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
+from service.studies.transfer import transferred
 
 SELECT = """
 select s.*, v.space, v.objectives, v.constraints, v.context, v.searcher, v.scheduler,
@@ -48,7 +57,8 @@ async def read_study(connection: AsyncConnection[Any], project_id: int, referenc
     if row is None:
         raise no_study(reference)
     counts, best = await _summaries(connection, [row["id"]])
-    return _study(row, counts.get(row["id"], Counts()), best.get(row["id"]))
+    transfer = await transferred(connection, row["id"])
+    return _study(row, counts.get(row["id"], Counts()), best.get(row["id"]), transfer)
 
 
 async def study_items(connection: AsyncConnection[Any], rows: Sequence[Row]) -> list[StudyItem]:
@@ -110,7 +120,9 @@ _ALSO = (
 )
 
 
-def _study(row: Row, counts: Counts, best: BestSummary | None) -> Study:
+def _study(
+    row: Row, counts: Counts, best: BestSummary | None, transfer: list[Transferred]
+) -> Study:
     spec = parse_spec(row["seed"], row)
     return Study(
         id=row["public_id"],
@@ -124,6 +136,7 @@ def _study(row: Row, counts: Counts, best: BestSummary | None) -> Study:
         managed=_managed(row),
         trials=counts,
         best=best,
+        transfer=transfer,
         **{name: row[name] for name in (*_SAME, *_ALSO)},
     )
 

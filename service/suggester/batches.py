@@ -52,13 +52,14 @@ select 1 from batch
    and state = 'running' for update
 """
 INSERT = """
-insert into suggestion (study_id, batch, position, config, config_hash, origin, seen, context)
+insert into suggestion (study_id, batch, position, config, config_hash, origin, planned, seen,
+                        context)
 select %(study)s, %(number)s,
        coalesce((select max(position) + 1 from suggestion
                   where study_id = %(study)s and batch = %(number)s), 0) + (n.place - 1)::int,
-       n.config, n.hash, n.origin, %(seen)s, %(context)s
-  from unnest(%(configs)s::jsonb[], %(hashes)s::bytea[], %(origins)s::jsonb[])
-       with ordinality as n (config, hash, origin, place)
+       n.config, n.hash, n.origin, n.planned, %(seen)s, %(context)s
+  from unnest(%(configs)s::jsonb[], %(hashes)s::bytea[], %(origins)s::jsonb[], %(planned)s::int[])
+       with ordinality as n (config, hash, origin, planned, place)
  where not exists (
    select from trial t
     where t.study_id = %(study)s and t.config_hash = n.hash and not t.replicate)
@@ -129,6 +130,7 @@ class Proposal:
 
     config: Config
     origin: Mapping[str, JSON]
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,5 +261,6 @@ async def _insert(
         "context": stored(context),
         "hashes": [config_hash(proposal.config, context) for proposal in proposals],
         "origins": [Jsonb({**proposal.origin, "seen": seen}) for proposal in proposals],
+        "planned": [proposal.until for proposal in proposals],
     }
     await connection.execute(INSERT, values)

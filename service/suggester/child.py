@@ -13,10 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from search.fallback import sobol_instead
-from search.searcher import Batch, History
+from search.searcher import Batch, History, Searcher
 from service.suggester.history import Trials
 from service.suggester.task import LENGTH, Answer, Fit, WarmUp, write_answer
 
@@ -78,7 +79,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
     batch = _suggest(fit, history)
     return Answer(
         suggestions=[
-            (fit.problem.space.check(suggestion.config), suggestion.origin)
+            (fit.problem.space.check(suggestion.config), suggestion.origin, suggestion.until)
             for suggestion in batch.suggestions[: fit.count]
         ],
         memo=batch.memo,
@@ -97,8 +98,20 @@ def _load(modules: Sequence[str]) -> None:
 
 def _suggest(fit: Fit, history: History) -> Batch:
     if fit.because is not None:
-        return sobol_instead(history, fit.count, fit.because)
+        return _as_short(fit.searcher, sobol_instead(history, fit.count, fit.because))
     return fit.searcher.suggest(history, fit.count)
+
+
+def _as_short(searcher: Searcher, batch: Batch) -> Batch:
+    """Points that nobody chose are run as far as need be and no further."""
+    planned = searcher.planned_steps()
+    if planned is None:
+        return batch
+    least = planned[0]
+    short = [
+        replace(s, until=least, origin={**s.origin, "steps": least}) for s in batch.suggestions
+    ]
+    return replace(batch, suggestions=short)
 
 
 def _because(batch: Batch) -> str | None:

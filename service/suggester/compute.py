@@ -123,7 +123,7 @@ class Computing:
 
 def _made(answer: Answer, superseded: Sequence[Config], version: int, seconds: float) -> Made:
     return Made(
-        proposals=[Proposal(config=c, origin=o) for c, o in answer.suggestions],
+        proposals=[Proposal(config=c, origin=o, until=u) for c, o, u in answer.suggestions],
         superseded=superseded,
         seen=answer.seen,
         watermark=version,

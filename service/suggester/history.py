@@ -18,7 +18,7 @@ from service.schemas.base import NON_FINITE
 # committed up to this version is here.
 CHANGED = """
 select k.version, t.number, t.config, t.state, t.values, t.errors, t.context, t.origin, p.number,
-       t.attempt, curve.steps, curve.points, curve.times
+       t.attempt, t.planned, curve.steps, curve.points, curve.times
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
@@ -73,8 +73,8 @@ async def read_changed(
 
 
 def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
-    _, number, config, state, values, errors, context, origin, parent, attempt, *curve = row
-    steps, points, times = curve
+    _, number, config, state, values, errors, context, origin, parent, attempt, *rest = row
+    planned, steps, points, times = rest
     return Trial(
         number=number,
         config=config,
@@ -86,6 +86,7 @@ def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
         parent=parent,
         attempt=attempt,
         context=context or {},
+        until=planned,
     )
 
 

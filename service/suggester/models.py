@@ -21,7 +21,12 @@ QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
 MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
     AutoSearcher: ("search.gp.suggest",),
-    BoTorch: ("search.bayes.suggest", "search.bayes.general"),  # they bring torch and botorch
+    BoTorch: (
+        "search.bayes.suggest",
+        "search.bayes.general",
+        "search.bayes.transfer",
+        "search.bayes.fidelity",
+    ),
     CMAES: ("search.cma.suggest",),
     Evolution: ("search.evolution.ageing", *QUICK),
     Forest: ("search.forest.suggest", *QUICK),  # brings scikit-learn

@@ -17,6 +17,7 @@ from service.leases.demands import CHANNEL
 from service.observability.logs import configure, log, where
 from service.settings import Settings
 from service.studies.spec import Spec, load_spec
+from service.studies.transfer import with_earlier
 from service.suggester.children import Lane
 from service.suggester.compute import Computing, Lanes
 from service.suggester.listen import listen
@@ -138,7 +139,9 @@ class Suggester:
     async def _spec(self, connection: psycopg.AsyncConnection[object], standing: Standing) -> Spec:
         key = (standing.study_id, standing.spec_version)
         if key not in self._specs:
-            self._specs[key] = await load_spec(connection, *key)
+            self._specs[key] = await with_earlier(
+                connection, standing.study_id, await load_spec(connection, *key)
+            )
         return self._specs[key]
 
 

@@ -196,7 +196,9 @@ class Serving:
         there = replace(order, context=waiting.context or {})
         answer = await self._computing.fall_back(there, waiting.count, because)
         waited = {"waited": round(waiting.waited, 3)}
-        proposals = [Proposal(config=c, origin={**o, **waited}) for c, o in answer.suggestions]
+        proposals = [
+            Proposal(config=c, origin={**o, **waited}, until=u) for c, o, u in answer.suggestions
+        ]
         if proposals:
             async with self._pool.connection() as connection:
                 if await put(connection, order.lease, proposals, answer.seen, there.context):

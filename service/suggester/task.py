@@ -49,7 +49,7 @@ class WarmUp:
 class Answer:
     """A batch that was computed, or why it was not."""
 
-    suggestions: Sequence[tuple[Config, Mapping[str, JSON]]] = ()
+    suggestions: Sequence[tuple[Config, Mapping[str, JSON], int | None]] = ()  # the last: until
     memo: Memo | None = None
     exhausted: bool = False
     seen: int = 0
@@ -66,7 +66,9 @@ def write_answer(answer: Answer) -> bytes:
     if memo is not None and len(json.dumps(memo, allow_nan=False)) > MAX_MEMO_BYTES:
         raise ValueError(f"the memo exceeds {MAX_MEMO_BYTES} bytes")
     body: dict[str, Any] = {
-        "suggestions": [[dict(config), dict(origin)] for config, origin in answer.suggestions],
+        "suggestions": [
+            [dict(config), dict(origin), until] for config, origin, until in answer.suggestions
+        ],
         "memo": memo,
         "exhausted": answer.exhausted,
         "seen": answer.seen,
@@ -81,5 +83,5 @@ def read_answer(line: bytes) -> Answer:
     """What `write_answer` wrote."""
     body = json.loads(line)
     memo = body["memo"] and Memo(version=body["memo"]["version"], data=body["memo"]["data"])
-    suggestions = [(config, origin) for config, origin in body["suggestions"]]
+    suggestions = [(config, origin, until) for config, origin, until in body["suggestions"]]
     return Answer(**{**body, "memo": memo, "suggestions": suggestions})

@@ -28,9 +28,10 @@ returning next_number - %(count)s, version
 INSERT = """
 with made as (
   insert into trial (public_id, study_id, number, spec_version, state, config, context,
-                     config_hash, replicate, origin, retry_of, changed_version)
+                     config_hash, replicate, origin, retry_of, planned, changed_version)
   select n.public_id, s.id, %(first)s + (n.place - 1)::int, s.spec_version, 'queued', n.config,
-         %(context)s, n.hash, %(replicate)s, %(origin)s, %(retry_of)s, %(version)s
+         %(context)s, n.hash, %(replicate)s, %(origin)s, %(retry_of)s,
+         (select planned from trial where id = %(retry_of)s), %(version)s
     from study s, unnest(%(ids)s::text[], %(configs)s::jsonb[], %(hashes)s::bytea[])
          with ordinality as n (public_id, config, hash, place)
    where s.id = %(study)s
@@ -65,6 +66,8 @@ async def enqueue(
     retry_of: int | None = None,
 ) -> list[Place]:
     """Queue checked configs, all in one context, in the caller's transaction, in the order given.
+
+    They are full runs, except that a retry runs as far as what it is a retry of.
 
     Raises ConfigExists, unless `replicate`, when the study has one of them already.
     """

@@ -156,7 +156,12 @@ class Run:
         self.lease = lease
         claimed = taken.claimed
         self.trial = KnownTrial(
-            claimed.id, claimed.public_id, claimed.number, claimed.spec_version, study
+            claimed.id,
+            claimed.public_id,
+            claimed.number,
+            claimed.spec_version,
+            study,
+            claimed.planned,
         )
         self.number, self.attempt = claimed.number, claimed.attempt
 

@@ -215,7 +215,8 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
 
 
 def test_only_what_its_searcher_fits_with_is_loaded() -> None:
-    torch = ("search.bayes.suggest", "search.bayes.general")
+    ways = ("suggest", "general", "transfer", "fidelity")
+    torch = tuple(f"search.bayes.{way}" for way in ways)
     scipy = ("search.gp.suggest",)
     assert modules(BoTorch()) == torch
     assert modules(GP()) == modules(AutoSearcher()) == scipy

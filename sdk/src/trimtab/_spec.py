@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab.errors import InvalidSpec
-from trimtab.models import Config, StudyInfo
+from trimtab.models import Config, StudyInfo, Transferred
 from trimtab.space import Parameter, Part, space_to_json
 from trimtab.spec import Budget, Constraint, Method, method_to_json, objectives_to_json
 
@@ -52,7 +52,18 @@ def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
         "seed": info.seed,
     }
     asked = {"context": [], **body}
-    return [part for part in known if part in asked and not _agrees(asked[part], known[part])]
+    differing = [part for part in known if part in asked and not _agrees(asked[part], known[part])]
+    if "transfer" in body and not _same_studies(body["transfer"], info.transfer):
+        differing.append("transfer")
+    return differing
+
+
+def _same_studies(asked: Sequence[str], known: Sequence[Transferred]) -> bool:
+    """Whether each study is asked for by the id or the name that it had."""
+    return len(asked) == len(known) and all(
+        reference in (study.study, study.name)
+        for reference, study in zip(asked, known, strict=True)
+    )
 
 
 def managed(

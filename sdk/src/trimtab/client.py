@@ -66,6 +66,7 @@ class Client:
         lease_seconds: float | None = None,
         seed: int | None = None,
         first: Sequence[Config] = (),
+        transfer: Sequence[str] = (),
         tags: Sequence[str] = (),
         notes: str = "",
         exist_ok: bool = False,
@@ -79,12 +80,14 @@ class Client:
         with every ask, such as the size of the data set, so that what was tried in one context
         helps in the others; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
-        may lose, `max_failed` the failed trials after which the study pauses.
+        may lose, `max_failed` the failed trials after which the study pauses.  `transfer` names up
+        to five earlier studies of the same objective to learn from, with a searcher that can: their
+        results are copied now, and nothing that happens to them later matters.
 
         When there is a study of this name, raises StudyExists; with `exist_ok` it is returned if
-        its space, context, objectives, constraints, searcher, scheduler and (where given) seed are
-        these, so that the same script can be run again and on several machines.  Settings of a
-        searcher that are left out are not compared.
+        its space, context, objectives, constraints, searcher, scheduler and (where given) seed and
+        transfer are these, so that the same script can be run again and on several machines.
+        Settings of a searcher that are left out are not compared.
         """
         body = _spec.create_body(
             name=name,
@@ -102,6 +105,7 @@ class Client:
                 "max_failed": max_failed,
                 "lease_seconds": lease_seconds,
                 "seed": seed,
+                "transfer": list(transfer) or None,
                 "tags": list(tags) or None,
                 "notes": notes or None,
             },

@@ -94,6 +94,14 @@ class StudyItem(Wire):
     finished_at: datetime | None = None
 
 
+class Transferred(Wire):
+    """An earlier study that a study learns from, and how many of its results were copied."""
+
+    study: str
+    name: str
+    points: int
+
+
 class StudyInfo(StudyItem):
     """A study as it stood when it was read.  The spec is kept as it came."""
 
@@ -102,6 +110,7 @@ class StudyInfo(StudyItem):
     context: list[dict[str, Any]] = []
     searcher: dict[str, Any]
     scheduler: dict[str, Any]
+    transfer: list[Transferred] = []
     max_running: int | None = None
     seed: int
     notes: str = ""

@@ -26,6 +26,7 @@ from trimtab.models import (
     MetricSeries,
     Numbered,
     StudyInfo,
+    Transferred,
     TrialInfo,
     Trials,
 )
@@ -59,6 +60,11 @@ class Study:
     def name(self) -> str:
         """Its name, unique within the project."""
         return self.info.name
+
+    @property
+    def transfer(self) -> list[Transferred]:
+        """The earlier studies that it learns from, as they were when it was made."""
+        return self.info.transfer
 
     @property
     def state(self) -> str:
