@@ -5,7 +5,10 @@ from typing import ClassVar, Literal, final
 
 from search.searcher import Batch, Feature, History, Searcher
 from search.settings import check_range
+from search.surrogates.kinds import SurrogateSettings
 from search.values import Whole
+
+SURROGATES_SERVE = frozenset({Feature.CONDITIONS})
 
 
 @final
@@ -16,19 +19,31 @@ class BoTorch(Searcher):
     `fit_evaluations` bounds how often a batch evaluates the marginal likelihood, and
     `candidates` how many points it scores for each suggestion; both count work rather than
     seconds, so that the same history gives the same answer on any machine.
+
+    A `surrogate` takes the place of that Gaussian process, with bounds of its own on its fit.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset({Feature.CONDITIONS})
 
     fit_evaluations: Whole = 80
     candidates: Whole = 2000
+    surrogate: SurrogateSettings | None = None
     kind: Literal["botorch"] = "botorch"
 
     def __post_init__(self) -> None:
         check_range("fit_evaluations", self.fit_evaluations, 10, 10_000)
         check_range("candidates", self.candidates, 100, 100_000)
 
+    def supports(self) -> frozenset[Feature]:
+        if self.surrogate is None:
+            return self.features
+        return self.features & SURROGATES_SERVE
+
     def suggest(self, history: History, count: int) -> Batch:
+        if self.surrogate is not None:
+            from search.surrogates.suggest import suggest as with_surrogate
+
+            return with_surrogate(self, self.surrogate, history, count)
         from search.bayes.suggest import suggest
 
         return suggest(self, history, count)

@@ -1,0 +1,9 @@
+"""The surrogates there are, by the name of their `kind`."""
+
+from typing import Annotated, TypeAlias
+
+from search.surrogates.ibnn import InfiniteWidth
+from search.surrogates.saas import Saas
+from search.values import Tagged
+
+SurrogateSettings: TypeAlias = Annotated[InfiniteWidth | Saas, Tagged()]
