@@ -22,16 +22,17 @@ from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.turbo import TuRBO
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol, Tagged()
+    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol | TuRBO, Tagged()
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
 
 SEARCHERS: Mapping[str, type[Searcher]] = {
     searcher.kind_of(): searcher
-    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol)
+    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol, TuRBO)
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)

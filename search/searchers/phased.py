@@ -10,10 +10,11 @@ from search.searchers.gp import GP
 from search.searchers.grid import Grid
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.turbo import TuRBO
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
-Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch, Tagged()]
+Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch | TuRBO, Tagged()]
 
 VERSION = 1
 PARTS = ("first", "then")

@@ -9,6 +9,7 @@ from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.turbo import TuRBO
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
@@ -34,8 +35,12 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
 def modules(searcher: Searcher) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
     match searcher:
-        case BoTorch():
+        case BoTorch(surrogate=None):
             return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
+        case BoTorch():
+            return ("search.surrogates.suggest",)
+        case TuRBO():
+            return ("search.turbo.suggest",)  # brings scipy
         case GP() | AutoSearcher():
             return ("search.gp.suggest",)  # brings scipy
         case Phased():

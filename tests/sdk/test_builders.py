@@ -103,7 +103,7 @@ def test_the_smallest_study_is_read():
     assert (study.objectives[0].metric, study.objectives[0].goal) == ("accuracy", "maximize")
 
 
-@pytest.mark.parametrize("kind", ["random", "sobol", "grid", "botorch", "gp", "auto"])
+@pytest.mark.parametrize("kind", ["random", "sobol", "grid", "botorch", "gp", "auto", "turbo"])
 def test_searchers_by_name(kind):
     assert read(StudyCreate, create(searcher=kind)).searcher.kind == kind
 

@@ -75,7 +75,8 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 
 def test_every_searcher_is_registered_under_its_kind():
-    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
+    kinds = {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "turbo"}
+    assert set(SEARCHERS) == kinds
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind
 

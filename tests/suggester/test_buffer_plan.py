@@ -14,7 +14,9 @@ from search.searchers.grid import Grid
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.turbo import TuRBO
 from search.space import SearchSpace
+from search.surrogates.saas import Saas
 from service.suggester.models import model_from, modules
 from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
 from service.suggester.process import choose
@@ -201,13 +203,17 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
-    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
+    assert model_from(TuRBO(), ONE) == 0
+    kinds = {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "turbo"}
+    assert set(SEARCHERS) == kinds
 
 
 def test_only_what_its_searcher_fits_with_is_loaded() -> None:
     torch, scipy = ("search.bayes.suggest",), ("search.gp.suggest",)
     assert modules(BoTorch()) == torch
     assert modules(GP()) == modules(AutoSearcher()) == scipy
+    assert modules(TuRBO()) == ("search.turbo.suggest",)
+    assert modules(BoTorch(surrogate=Saas())) == ("search.surrogates.suggest",)
     assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
     assert modules(Phased(first=GP(), then=BoTorch(), after=3)) == (*scipy, *torch)
     assert modules(Phased(first=Sobol(), then=Random(), after=3)) == modules(Grid()) == ()
