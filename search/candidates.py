@@ -71,15 +71,10 @@ class Candidates:
         chosen = self._choose(active)
         size = np.where(self.rng.random((len(rows), 1)) < SMALL_STEPS, 0.1 * sigma, sigma)
         moved = _reflect(rows + size * self.rng.standard_normal(rows.shape))
-        return np.where(chosen, self.moved(rows, moved), rows)
-
-    def moved(self, rows: Floats, to: Floats) -> Floats:
-        """`to`, but whole levels away from `rows` where there are levels, choices anywhere."""
-        moved = to.copy()
         for j, scale in enumerate(self.cube.scales):
             if isinstance(scale, Levels):
-                moved[:, j] = self._jump(j, scale, rows[:, j], to[:, j])
-        return moved
+                moved[:, j] = self._jump(j, scale, rows[:, j], moved[:, j])
+        return np.where(chosen, moved, rows)
 
     def _choose(self, active: Mask) -> Mask:
         """Which coordinates of which rows change: at least one that is active and free to."""

@@ -14,12 +14,13 @@ away from each other.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from search.bayes.acquire import ELITE, Pick, maximise
 from search.candidates import Candidates
 from search.gp.improvement import log_h
+from search.maximise import ELITE, maximise
 from search.scales import Floats
 from search.surrogates.surrogate import Draws, Model
 
@@ -29,6 +30,16 @@ MAX_PENDING = 128  # the latest; more would cost time and say little that these 
 MAX_BASELINE = 32
 CHUNK = 512  # rows scored at a time
 FULL_EFFORT = 4  # points of a batch that get all the candidates; more share as many
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A row chosen, the acquisition there, and what is expected of it in standard units."""
+
+    row: Floats
+    acquisition: float
+    mean: float
+    sd: float
 
 
 def choose(

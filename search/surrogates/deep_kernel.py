@@ -50,7 +50,9 @@ class DeepCovariance(Covariance):
 
     def embedded(self, X: Floats) -> Floats:
         """What the network makes of rows of features."""
-        return self.network.forward(self.w[None], network_inputs(X, self.owners))[-1][0]
+        passed = self.network.forward(self.w[None], network_inputs(X, self.owners))
+        found: Floats = passed[-1][0]
+        return found
 
 
 class Evidence:
@@ -116,4 +118,5 @@ def posterior(network: Network, theta: Floats, observed: Observed) -> Gaussian:
 
 def _trained(evidence: Evidence, steps: int, rng: np.random.Generator) -> Floats:
     start = np.concatenate([rng.standard_normal(evidence.network.size), [0.0, QUIET]])
-    return descend(lambda theta: evidence(theta[0])[1][None], start[None], steps, RATE)[0]
+    found: Floats = descend(lambda w: evidence(w[0])[1][None], start[None], steps, RATE)[0]
+    return found

@@ -44,7 +44,8 @@ class Linearised(Covariance):
         return found
 
     def diagonal(self, A: Floats) -> Floats:
-        return self.variance * np.square(self._jacobian(A)).sum(axis=1)
+        found: Floats = self.variance * np.square(self._jacobian(A)).sum(axis=1)
+        return found
 
     def trend(self, X: Floats) -> Floats:
         """The mean before the observations: the linear model's at weights 0."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from search.bayes.acquire import Pick
 from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
@@ -18,7 +17,7 @@ from search.gp.threads import one_thread
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
-from search.surrogates.acquire import choose
+from search.surrogates.acquire import Pick, choose
 from search.surrogates.surrogate import Model, Observed, Surrogate
 from search.targets import Targets, targets, telling
 from search.values import JSON

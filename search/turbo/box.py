@@ -41,7 +41,7 @@ class Box:
         drawn = self._low + (self._high - self._low) * rng.random(rows.shape)
         moved = np.where(self._which_numbers(rng, count), drawn, rows)
         chosen = self._which_choices(rng, count)
-        moved = np.where(chosen, candidates.moved(rows, rows), moved)
+        moved = np.where(chosen, self._other_choices(rng, rows), moved)
         return candidates.untried(moved)
 
     def _reach_next_levels(self) -> None:
@@ -52,6 +52,15 @@ class Box:
                 below, above = (float(scale.centre(each)) for each in beside)
                 self._low[j] = min(self._low[j], below)
                 self._high[j] = max(self._high[j], above)
+
+    def _other_choices(self, rng: np.random.Generator, rows: Floats) -> Floats:
+        moved = rows.copy()
+        for j in np.flatnonzero(self._choices):
+            scale = self.cube.scales[j]
+            assert isinstance(scale, Levels)
+            further = rng.integers(1, scale.count, len(rows))
+            moved[:, j] = scale.centre((scale.level(rows[:, j]) + further) % scale.count)
+        return moved
 
     def _which_numbers(self, rng: np.random.Generator, count: int) -> Mask:
         """Each with its probability; at least one, where there are no choices to change."""
