@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from search.context import check_declared
 from search.errors import InvalidProblem
-from search.parameters import NAME
+from search.parameters import NAME, Parameter
 from search.space import SearchSpace
 from search.values import Real, Whole, Wire
 
@@ -61,19 +62,33 @@ class OutcomeConstraint(Wire):
         high = math.inf if self.at_most is None else self.at_most
         return low <= value <= high
 
+    def shortfall(self, value: float) -> float:
+        """By how much the value misses the constraint, 0 when it holds; NaN misses by +inf."""
+        if math.isnan(value):
+            return math.inf
+        below = 0.0 if self.at_least is None else self.at_least - value
+        above = 0.0 if self.at_most is None else value - self.at_most
+        return max(0.0, below, above)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Wire):
-    """All that a searcher knows of a study besides its history."""
+    """All that a searcher knows of a study besides its history.
+
+    `context` holds the parameters that are given with an ask rather than searched.
+    """
 
     space: SearchSpace
     objectives: Sequence[Objective]
     constraints: Sequence[OutcomeConstraint] = ()
+    context: Sequence[Parameter] = ()
     seed: Whole = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", tuple(self.objectives))
         object.__setattr__(self, "constraints", tuple(self.constraints))
+        object.__setattr__(self, "context", tuple(self.context))
+        check_declared(self.space, self.context)
         if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
             raise InvalidProblem(
                 f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"

@@ -17,8 +17,11 @@ from search.schedulers.median import Median
 from search.searcher import Searcher, features_of
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
@@ -26,13 +29,36 @@ from search.searchers.turbo import TuRBO
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol | TuRBO, Tagged()
+    AutoSearcher
+    | BoTorch
+    | CMAES
+    | Evolution
+    | GP
+    | Grid
+    | NSGA2
+    | Phased
+    | Random
+    | Sobol
+    | TuRBO,
+    Tagged(),
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
 
 SEARCHERS: Mapping[str, type[Searcher]] = {
     searcher.kind_of(): searcher
-    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol, TuRBO)
+    for searcher in (
+        AutoSearcher,
+        BoTorch,
+        CMAES,
+        Evolution,
+        GP,
+        Grid,
+        NSGA2,
+        Phased,
+        Random,
+        Sobol,
+        TuRBO,
+    )
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)

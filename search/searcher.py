@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from search.context import same_context
 from search.problem import Problem
 from search.trial import Trial, TrialState
 from search.values import JSON, Config, Wire
@@ -30,6 +31,9 @@ class Feature(StrEnum):
     CONDITIONS = "conditions"
     SEVERAL_OBJECTIVES = "several_objectives"
     OUTCOME_CONSTRAINTS = "outcome_constraints"
+    CONTEXTS = "contexts"
+    PARAMETER_CONSTRAINTS = "parameter_constraints"
+    PRIORS = "priors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,8 @@ class History:
 
     `trials` holds every trial of the study in order of number; the queued and running ones are
     pending points.  `reserved` holds configs suggested but not yet asked for: pending too, and not
-    to be suggested again.  `batch` counts the batches of the study from 0.
+    to be suggested again.  `batch` counts the batches of the study from 0.  `context` is what this
+    batch is asked for in: its suggestions, and `reserved`, are configs for that context.
     """
 
     problem: Problem
@@ -62,6 +67,7 @@ class History:
     reserved: Sequence[Config] = ()
     batch: int = 0
     memo: Memo | None = None
+    context: Config = field(default_factory=dict)
 
     def rng(self) -> np.random.Generator:
         """The random generator of this batch, independent of every other batch's."""
@@ -72,16 +78,24 @@ class History:
         )
 
     def taken(self) -> Iterator[Config]:
-        """Every config that must not be suggested again."""
-        yield from (trial.config for trial in self.trials)
+        """Every config that must not be suggested again, in this batch's context."""
+        yield from (trial.config for trial in self.trials if self.here(trial.context))
         yield from self.reserved
 
+    def here(self, context: Config) -> bool:
+        """Whether a context is that of this batch."""
+        return not self.problem.context or same_context(context, self.context)
+
     def pending(self) -> Iterator[Config]:
-        """Every config whose outcome is still to come."""
+        """Every config whose outcome is still to come, in whatever context."""
+        yield from (config for config, _ in self.under_way())
+
+    def under_way(self) -> Iterator[tuple[Config, Config]]:
+        """Every config whose outcome is still to come, with its context."""
         for trial in self.trials:
             if trial.state in (TrialState.QUEUED, TrialState.RUNNING):
-                yield trial.config
-        yield from self.reserved
+                yield trial.config, trial.context
+        yield from ((config, self.context) for config in self.reserved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +139,9 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
         yield Feature.SEVERAL_OBJECTIVES, f"it takes one objective, not {len(problem.objectives)}"
     if problem.constraints:
         yield Feature.OUTCOME_CONSTRAINTS, "it does not take constraints on outcomes"
+    if problem.space.constraints:
+        yield Feature.PARAMETER_CONSTRAINTS, "it does not take constraints between parameters"
+    if problem.space.believes:
+        yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
+    if problem.context:
+        yield Feature.CONTEXTS, "it does not take a context that is given with the ask"

@@ -98,7 +98,12 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             fitted = known.model(history, settings.fit_evaluations, rng)
             picks = choose(
                 fitted.gp,
-                Candidates(cube, cube.encode(history.taken()), rng),
+                Candidates(
+                    cube,
+                    cube.encode(history.taken()),
+                    rng,
+                    settings.prior_weight / len(taught),
+                ),
                 best=known.rows[np.argsort(known.aims.y, kind="stable")],
                 pending=cube.encode(history.pending()),
                 count=count,
@@ -142,6 +147,8 @@ def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:
         "mean": sign * known.aims.loss(-pick.mean),
         "sd": pick.sd * known.aims.scale,
     }
+    if history.problem.space.believes:
+        numbers["prior"] = pick.prior
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(known.rows)}
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)

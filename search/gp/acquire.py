@@ -30,6 +30,7 @@ class Pick:
     acquisition: float
     mean: float
     sd: float
+    prior: float = 0.0  # what of the acquisition is the user's belief
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _brought_up_to_date(pool: Pool, ensemble: Ensemble) -> Pool:
 
 def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Effort) -> Pick | None:
     """The best untried row of the pool, or of what mutating the pool's best leads to."""
-    values = ensemble.acquisition(pool.beliefs)
+    values = ensemble.acquisition(pool.beliefs) + candidates.favour(pool.rows)
     places = candidates.best_untried(pool.rows, values, STARTS)
     if not places:
         return None
@@ -108,10 +109,11 @@ def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Eff
 
 
 def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
-    return ensemble.acquisition(ensemble.believe(candidates.cube.features(rows)))
+    values = ensemble.acquisition(ensemble.believe(candidates.cube.features(rows)))
+    return values + candidates.favour(rows)
 
 
 def _pick(ensemble: Ensemble, candidates: Candidates, row: Floats, value: float) -> Pick:
     features = candidates.cube.features(row)
     mean, sd = moments(ensemble.believe(features))
-    return Pick(row[0], features, value, mean, sd)
+    return Pick(row[0], features, value, mean, sd, float(candidates.favour(row)[0]))

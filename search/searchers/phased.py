@@ -6,15 +6,20 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.turbo import TuRBO
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
-Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch | TuRBO, Tagged()]
+Part: TypeAlias = Annotated[
+    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | NSGA2 | TuRBO, Tagged()
+]
 
 VERSION = 1
 PARTS = ("first", "then")

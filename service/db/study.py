@@ -86,6 +86,7 @@ study_spec = Table(
     document("space"),
     document("objectives"),
     document("constraints"),
+    document("context", nullable=True),  # parameters that are given with an ask, if there are any
     document("searcher"),
     document("scheduler"),
     created_at(),

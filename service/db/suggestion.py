@@ -31,6 +31,7 @@ batch = Table(
     Column("attempt", SmallInteger, nullable=False, server_default="1"),
     Column("count", Integer, nullable=False),  # suggestions wanted
     Column("watermark", BigInteger),  # study_counter.version that it had read
+    document("context", nullable=True),  # that it was asked for in
     document("pending", nullable=True),  # configs it took as pending points
     document("memo", nullable=True),  # {"version": 1, "data": ...}
     Column("exhausted", Text),  # why the space is at its end, if it is
@@ -54,6 +55,7 @@ suggestion = Table(
     document("origin"),
     Column("seen", Integer, nullable=False),  # finished trials it had read
     created_at(),
+    document("context", nullable=True),  # the only one that it serves
     ForeignKeyConstraint(
         ["study_id", "batch"], ["batch.study_id", "batch.number"], ondelete="CASCADE"
     ),
@@ -73,4 +75,5 @@ demand = Table(
     ),
     Column("expires_at", Timestamp, nullable=False),
     created_at(),
+    document("context", nullable=True),  # that the ask gave
 )

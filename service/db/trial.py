@@ -56,6 +56,8 @@ trial = Table(
     Column("told_by", Uuid),  # the lease whose tell ended it
     Column("tell_hash", LargeBinary),
     document("values", nullable=True),  # metric -> value, finite ones and "NaN", "Infinity", ...
+    document("errors", nullable=True),  # metric -> the standard error of its value, where known
+    document("context", nullable=True),  # what was given with the ask, where the study has any
     Column("objective", Double),  # the first objective's value, finite, for sorting and best
     Column(
         "reason", Text

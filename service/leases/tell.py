@@ -72,7 +72,10 @@ async def _store(call: Call, problem: Problem, measured: Sequence[Measured]) -> 
 
 def hash_of(outcome: Outcome) -> bytes:
     """Equal for equal outcomes, whatever the order of their names."""
-    text = json.dumps(outcome.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    body = outcome.model_dump(mode="json")
+    if not body.get("errors"):
+        body.pop("errors", None)  # a tell of before there were any is known again
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
@@ -117,6 +120,7 @@ def _ending(
         message=result.message,
         values=result.wire_values(),
         objective=result.objective,
+        errors=result.errors,
         told_by=call.lease_id,
         tell_hash=told,
         exit=getattr(outcome, "exit", None),

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
+from search.parameters import Parameter
 from search.problem import Objective, OutcomeConstraint
 from search.registry import SchedulerSettings, SearcherSettings
 from search.schedulers.auto import AutoScheduler
@@ -70,6 +71,10 @@ class StudyCreate(Body):
     space: SearchSpace
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=8)]
     constraints: Annotated[list[OutcomeConstraint], Field(max_length=16)] = []
+    context: Annotated[
+        list[Parameter],
+        Field(max_length=20, description="given with each ask, not searched: no when, no default"),
+    ] = []
     searcher: SearcherSettings = Field(default_factory=AutoSearcher)
     scheduler: SchedulerSettings = Field(default_factory=AutoScheduler)
     budget: Budget = Budget()
@@ -138,6 +143,7 @@ class BestSummary(Body):
     number: int
     value: float
     config: ConfigBody
+    context: ConfigBody
 
 
 class Study(Body):
@@ -150,6 +156,7 @@ class Study(Body):
     space: SearchSpace
     objectives: list[Objective]
     constraints: list[OutcomeConstraint]
+    context: list[Parameter]
     searcher: SearcherSettings
     scheduler: SchedulerSettings
     budget: Budget
@@ -215,6 +222,7 @@ class BatchItem(Body):
     number: int
     state: Literal["running", "done"]
     count: int
+    context: ConfigBody | None
     watermark: int | None
     error: str | None
     exhausted: str | None

@@ -32,6 +32,7 @@ select case
     when n.finished = n.next_number
          and not exists (select from suggestion g where g.study_id = s.id)
          and (select b.exhausted from batch b where b.study_id = s.id and b.state = 'done'
+               and b.context is null  -- one context that is used up says nothing of the others
                order by b.number desc limit 1) is not null then 'exhausted'
     end
   from study s

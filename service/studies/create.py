@@ -20,6 +20,7 @@ from service.schemas.studies import StudyCreate
 from service.studies.spec import Spec, dump_spec
 from service.trials.enqueue import check_configs, enqueue
 
+NO_FLEET = "the fleet cannot run a study with a context: its asks have none to give"
 SEED_BITS = 53  # what a JSON number holds exactly
 
 INSERT = """
@@ -31,8 +32,10 @@ with made as (
             %(lease_seconds)s, %(managed)s)
     returning id
 ), spec as (
-    insert into study_spec (study_id, version, space, objectives, constraints, searcher, scheduler)
-    select id, 1, %(space)s, %(objectives)s, %(constraints)s, %(searcher)s, %(scheduler)s from made
+    insert into study_spec (study_id, version, space, objectives, constraints, context, searcher,
+                            scheduler)
+    select id, 1, %(space)s, %(objectives)s, %(constraints)s, %(context)s, %(searcher)s,
+           %(scheduler)s from made
 ), counter as (
     insert into study_counter (study_id) select id from made
 ), names as (
@@ -76,6 +79,7 @@ def _spec(body: StudyCreate) -> Spec:
             space=body.space,
             objectives=body.objectives,
             constraints=body.constraints,
+            context=body.context,
             seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed,
         )
     except SearchError as error:
@@ -89,7 +93,12 @@ def _spec(body: StudyCreate) -> Spec:
 
 
 def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:
-    """The configs to begin with, by who proposed them, no two of them alike."""
+    """The configs to begin with, by who proposed them, no two of them alike.
+
+    A study with a context begins with none: whose context should they have?
+    """
+    if body.context:
+        return _no_first(body)
     room = body.budget.trials or 10**9
     if len(body.first) > room:
         raise _wrong("first", f"{len(body.first)} configs exceed the budget of {room} trials")
@@ -106,10 +115,21 @@ def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[s
     return [("defaults", [defaults]), ("user", others)]
 
 
+def _no_first(body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:
+    if body.first:
+        raise _wrong("first", "in a study with a context, enqueue configs with their context")
+    if body.managed is not None:
+        raise _wrong("managed", NO_FLEET)
+    return []
+
+
 def _values(body: StudyCreate, spec: Spec, project_id: int, public_id: str) -> Mapping[str, object]:
     metrics = [o.metric for o in spec.problem.objectives]
     metrics += [c.metric for c in spec.problem.constraints]
-    documents = {name: Jsonb(document) for name, document in dump_spec(spec).items()}
+    documents = {
+        name: None if document is None else Jsonb(document)
+        for name, document in dump_spec(spec).items()
+    }
     return {
         **documents,
         "public_id": public_id,

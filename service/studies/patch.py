@@ -14,6 +14,7 @@ from service.events.log import log
 from service.ids import STUDY_ID
 from service.schemas.studies import Budget, StudyPatch
 from service.studies.completion import complete_if_done
+from service.studies.create import NO_FLEET
 from service.studies.find import lock_study
 
 IfMatch = Annotated[
@@ -28,6 +29,7 @@ update study set name = %(name)s, notes = %(notes)s, tags = %(tags)s, max_runnin
        managed = %(managed)s, revision = revision + 1
  where id = %(id)s
 """
+CONTEXT = "select 1 from study_spec where study_id = %s and context is not null"
 # What null means: no text, no tags, no limit.  A study always has a name.
 _NULL: Mapping[str, Any] = {"notes": "", "tags": [], "max_running": None}
 
@@ -49,11 +51,20 @@ async def patch_study(
     async with connection.transaction():
         row = await lock_study(connection, project_id, reference)
         _check_revision(if_match, row["revision"])
+        if body.managed is not None:
+            await _check_manageable(connection, row["id"])
         await _change(connection, {**row, **_changes(row, body)})
         fields = sorted(body.model_fields_set)
         await log(connection, row["id"], None, "study_changed", {"fields": fields})
         await complete_if_done(connection, row["id"])
     return row["public_id"], row["id"]
+
+
+async def _check_manageable(connection: AsyncConnection[Any], study_id: int) -> None:
+    row = await (await connection.execute(CONTEXT, (study_id,))).fetchone()
+    if row is not None:
+        problem = {"in": "body", "field": "managed", "message": NO_FLEET}
+        raise InvalidRequest(f"managed: {NO_FLEET}", errors=[problem])
 
 
 async def _change(connection: AsyncConnection[Any], values: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
 
 SELECT = """
-select s.*, v.space, v.objectives, v.constraints, v.searcher, v.scheduler, n.version
+select s.*, v.space, v.objectives, v.constraints, v.context, v.searcher, v.scheduler,
+       n.version
   from study s
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
   join study_counter n on n.study_id = s.id
@@ -27,12 +28,12 @@ select s.id as study_id, b.*
   from study s
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
   cross join lateral (
-      (select t.public_id, t.number, t.objective, t.config from trial t
+      (select t.public_id, t.number, t.objective, t.config, t.context from trial t
         where t.study_id = s.id and t.state = 'completed' and {FEASIBLE}
           and v.objectives -> 0 ->> 'goal' = 'minimize'
         order by t.objective, t.number limit 1)
       union all
-      (select t.public_id, t.number, t.objective, t.config from trial t
+      (select t.public_id, t.number, t.objective, t.config, t.context from trial t
         where t.study_id = s.id and t.state = 'completed' and {FEASIBLE}
           and v.objectives -> 0 ->> 'goal' = 'maximize'
         order by t.objective desc, t.number limit 1)) b
@@ -77,7 +78,11 @@ async def best_summaries(
 
 def _best(row: Row) -> BestSummary:
     return BestSummary(
-        trial=row["public_id"], number=row["number"], value=row["objective"], config=row["config"]
+        trial=row["public_id"],
+        number=row["number"],
+        value=row["objective"],
+        config=row["config"],
+        context=row["context"] or {},
     )
 
 
@@ -112,6 +117,7 @@ def _study(row: Row, counts: Counts, best: BestSummary | None) -> Study:
         space=spec.problem.space,
         objectives=list(spec.problem.objectives),
         constraints=list(spec.problem.constraints),
+        context=list(spec.problem.context),
         searcher=spec.searcher,  # type: ignore[arg-type]
         scheduler=spec.scheduler,  # type: ignore[arg-type]
         budget=_budget(row),

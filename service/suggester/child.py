@@ -71,6 +71,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         reserved=fit.reserved,
         batch=fit.batch,
         memo=fit.memo,
+        context=fit.context,
     )
     _load(fit.modules)  # not part of what the fit takes
     begun = time.monotonic()
@@ -83,7 +84,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         memo=batch.memo,
         exhausted=batch.exhausted,
         seen=sum(trial.state.final for trial in history.trials),
-        pending=[dict(config) for config in history.pending()],
+        pending=[{**config, **context} for config, context in history.under_way()],
         seconds=time.monotonic() - begun,
         error=_because(batch),
     )

@@ -49,6 +49,7 @@ class Order:
     spec: Spec
     plan: Plan
     model: bool
+    context: Config = field(default_factory=dict)
 
 
 class Computing:
@@ -76,7 +77,8 @@ class Computing:
             seconds = time.monotonic() - begun
         if answer.error is not None and not answer.suggestions and not answer.exhausted:
             answer = await self.fall_back(order, order.plan.count, answer.error)
-        return _made(answer, superseded, fit.version, seconds), before
+        made = _made(answer, superseded, fit.version, seconds)
+        return replace(made, context=order.context), before
 
     async def fall_back(self, order: Order, count: int, because: str) -> Answer:
         """As many Sobol points, beside whatever is in the buffer."""
@@ -99,7 +101,7 @@ class Computing:
                 -1 if since is None else since,
                 curves=order.spec.problem.objectives[0].metric if order.model else None,
             )
-            before = await read_before(connection, study_id)
+            before = await read_before(connection, study_id, order.context)
         kept = plan.soon_taken if plan.refresh else len(before.buffer)
         fit = Fit(
             study_id=study_id,
@@ -114,6 +116,7 @@ class Computing:
             reserved=before.buffer[:kept],
             count=plan.count,
             modules=modules(order.spec.searcher) if order.model else (),
+            context=order.context,
         )
         return fit, before, before.buffer[kept:]
 

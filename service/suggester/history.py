@@ -17,8 +17,8 @@ from service.schemas.base import NON_FINITE
 # One statement, one snapshot: versions grow under the lock of study_counter, so that whatever was
 # committed up to this version is here.
 CHANGED = """
-select k.version, t.number, t.config, t.state, t.values, t.origin, p.number, t.attempt,
-       curve.steps, curve.points
+select k.version, t.number, t.config, t.state, t.values, t.errors, t.context, t.origin, p.number,
+       t.attempt, curve.steps, curve.points
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
@@ -72,16 +72,19 @@ async def read_changed(
 
 
 def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
-    _, number, config, state, values, origin, parent, attempt, steps, points = row
+    _, number, config, state, values, errors, context, origin, parent, attempt, *curve = row
+    steps, points = curve
     return Trial(
         number=number,
         config=config,
         state=TrialState(state),
         measurements=_curve(metric, steps or (), points or ()),
         values={name: _number(value) for name, value in (values or {}).items()},
+        errors=errors or {},
         origin=origin,
         parent=parent,
         attempt=attempt,
+        context=context or {},
     )
 
 

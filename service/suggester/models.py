@@ -1,17 +1,32 @@
 """Which searchers fit a model, from which trial on, and what must be loaded for it."""
 
+from collections.abc import Mapping
+
 from search.problem import Problem
 from search.searcher import Searcher
 from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.turbo import TuRBO
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
+
+MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
+    AutoSearcher: ("search.gp.suggest",),
+    BoTorch: ("search.bayes.suggest",),  # brings torch, gpytorch and botorch
+    CMAES: ("search.cma.suggest",),
+    Evolution: ("search.evolution.ageing", *QUICK),
+    GP: ("search.gp.suggest",),  # brings scipy
+    NSGA2: ("search.evolution.nsga2", *QUICK),
+    TuRBO: ("search.turbo.suggest",),
+}
 
 
 def model_from(searcher: Searcher, problem: Problem) -> int | None:
@@ -34,16 +49,8 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
 
 def modules(searcher: Searcher) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
-    match searcher:
-        case BoTorch(surrogate=None):
-            return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
-        case BoTorch():
-            return ("search.surrogates.suggest",)
-        case TuRBO():
-            return ("search.turbo.suggest",)  # brings scipy
-        case GP() | AutoSearcher():
-            return ("search.gp.suggest",)  # brings scipy
-        case Phased():
-            return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
-        case _:
-            return ()
+    if isinstance(searcher, Phased):
+        return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
+    if isinstance(searcher, BoTorch) and searcher.surrogate is not None:
+        return ("search.surrogates.suggest",)
+    return MODULES.get(type(searcher), ())

@@ -7,7 +7,7 @@ searcher made is known to be JSON before it goes anywhere near the database.
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from search.problem import Problem
@@ -35,6 +35,7 @@ class Fit:
     count: int
     modules: Sequence[str] = ()  # loaded before the time is taken
     because: str | None = None
+    context: Config = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

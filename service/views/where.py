@@ -3,9 +3,10 @@
     lr<0.01,optimizer=adamw,value>=0.9,metric.loss<2,tag=good
 
 A condition is a name, one of = != < <= > >=, and a value.  Names: `number`, `attempt` and `value`
-(of the first objective), `reason`, `worker`, `tag`; `metric.<name>` for any value that was told;
-any other name, or `config.<name>` where it clashes, is a parameter.  A value is a JSON literal or
-bare text; a name or value that holds a comma or an operator goes in double quotes, as in JSON.
+(of the first objective), `reason`, `worker`, `tag`; `metric.<name>` for any value that was told,
+`error.<name>` for its standard error, `context.<name>` for what was given with the ask; any other
+name, or `config.<name>` where it clashes, is a parameter.  A value is a JSON literal or bare text;
+a name or value that holds a comma or an operator goes in double quotes, as in JSON.
 """
 
 import json
@@ -49,6 +50,10 @@ class Where:
             self._text(key, name, operator, value)
         elif name.startswith("metric."):
             self._document(key, "t.values", name.removeprefix("metric."), operator, value)
+        elif name.startswith("context."):
+            self._document(key, "t.context", name.removeprefix("context."), operator, value)
+        elif name.startswith("error."):
+            self._document(key, "t.errors", name.removeprefix("error."), operator, value)
         else:
             self._document(key, "t.config", name.removeprefix("config."), operator, value)
 

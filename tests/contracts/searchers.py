@@ -14,12 +14,21 @@ import pytest
 from pydantic import TypeAdapter
 
 from search.encoding import config_key
+from search.parameters import ChoiceParameter
 from search.problem import Objective, Problem
-from search.registry import SearcherSettings
-from search.searcher import MAX_MEMO_BYTES, Batch, History, Memo, Searcher
+from search.registry import SearcherSettings, unsupported
+from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher
 from search.trial import Measurement, Trial, TrialState
 from search.values import Config
-from tests.contracts.spaces import SPACES, TINY, TINY_SIZES, space
+from tests.contracts.spaces import (
+    BELIEVED,
+    CONSTRAINED,
+    SPACES,
+    TINY,
+    TINY_CONSTRAINED,
+    TINY_SIZES,
+    space,
+)
 
 SETTINGS = TypeAdapter(SearcherSettings)
 HISTORY = TypeAdapter(History)
@@ -90,6 +99,12 @@ def study(searcher: Searcher, name: str) -> Study:
     return Study(problem, tuple(trials), memo, batches)
 
 
+def serves(searcher: Searcher, name: str) -> bool:
+    """Whether the searcher takes studies of this space; only of plain ones it must."""
+    problem = Problem(space=space(name), objectives=[Objective(metric="loss")])
+    return name in SPACES or name in TINY or not unsupported(problem, searcher)
+
+
 def keys(configs) -> list[str]:
     return [config_key(config) for config in configs]
 
@@ -103,11 +118,13 @@ class SearcherContract:
 
     searcher: ClassVar[Searcher]
     seeded: ClassVar[bool] = True
-    spaces: ClassVar[tuple[str, ...]] = tuple(SPACES)
+    spaces: ClassVar[tuple[str, ...]] = (*SPACES, *CONSTRAINED, *BELIEVED)
 
     def pytest_generate_tests(self, metafunc):
-        if "name" in metafunc.fixturenames:
-            metafunc.parametrize("name", self.spaces)
+        for argument, names in (("name", self.spaces), ("tiny", (*TINY, *TINY_CONSTRAINED))):
+            if argument in metafunc.fixturenames:
+                served = [name for name in names if serves(self.searcher, name)]
+                metafunc.parametrize(argument, served)
 
     def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):
         driven = study(self.searcher, name)
@@ -207,7 +224,6 @@ class SearcherContract:
         ]
         assert len(set(proposed(self.searcher.suggest(driven.history(trials=doubled), 2)))) == 2
 
-    @pytest.mark.parametrize("tiny", TINY)
     @pytest.mark.parametrize("count", [1, 100])
     def test_a_finite_space_is_used_up_and_then_exhausted(self, tiny, count):
         problem = Problem(space=space(tiny), objectives=[Objective(metric="loss")], seed=1)
@@ -223,6 +239,27 @@ class SearcherContract:
         assert batch.exhausted
         configs = keys(trial.config for trial in trials)
         assert len(set(configs)) == len(configs) == TINY_SIZES[tiny]
+
+    def test_a_context_is_served_or_refused(self):
+        """In its context a study is as any other; what was tried elsewhere is not taken."""
+        task = ChoiceParameter(name="task", choices=["a", "b"])
+        problem = Problem(
+            space=space("nested"), objectives=[Objective(metric="loss")], context=[task], seed=7
+        )
+        if Feature.CONTEXTS not in self.searcher.supports():
+            assert any("context" in reason for reason in unsupported(problem, self.searcher))
+            return
+        driven = study(self.searcher, "nested")
+        trials = [replace(t, context={"task": "ab"[t.number % 2]}) for t in driven.trials]
+        for name in "ab":
+            here = keys(t.config for t in trials if t.context["task"] == name)
+            history = History(problem=problem, trials=trials, batch=9, context={"task": name})
+            batch = self.searcher.suggest(history, 4)
+            stored = HISTORY.validate_json(HISTORY.dump_json(history))
+            assert BATCH.dump_json(self.searcher.suggest(stored, 4)) == BATCH.dump_json(batch)
+            assert len({*proposed(batch), *here}) == 4 + len(here)
+            for s in batch.suggestions:
+                assert problem.space.check(s.config) == s.config
 
     def test_the_memo_is_small_json(self):
         memo = study(self.searcher, "nested").memo

@@ -12,7 +12,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from service.db.engine import HotPool, make_hot_pool
-from service.leases.ask import Asking, Taken, Wish
+from service.leases.ask import Asking, Taken
+from service.leases.claim import Wish
 from service.leases.fence import Call, Held, renew
 from service.leases.giving_back import expire, release
 from service.leases.known import Known, KnownStudy, KnownTrial

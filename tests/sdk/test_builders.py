@@ -103,7 +103,10 @@ def test_the_smallest_study_is_read():
     assert (study.objectives[0].metric, study.objectives[0].goal) == ("accuracy", "maximize")
 
 
-@pytest.mark.parametrize("kind", ["random", "sobol", "grid", "botorch", "gp", "auto", "turbo"])
+@pytest.mark.parametrize(
+    "kind",
+    ["random", "sobol", "grid", "botorch", "cmaes", "evolution", "gp", "nsga2", "auto", "turbo"],
+)
 def test_searchers_by_name(kind):
     assert read(StudyCreate, create(searcher=kind)).searcher.kind == kind
 

@@ -75,8 +75,10 @@ Y = FloatParameter(name="y", low=0, high=1)
 
 
 def test_every_searcher_is_registered_under_its_kind():
-    kinds = {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "turbo"}
-    assert set(SEARCHERS) == kinds
+    assert set(SEARCHERS) == {
+        "auto", "botorch", "cmaes", "evolution", "gp", "grid", "nsga2", "phased", "random", "sobol",
+        "turbo",
+    }  # fmt: skip
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind
 

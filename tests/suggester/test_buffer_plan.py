@@ -9,8 +9,11 @@ from search.problem import Objective, Problem
 from search.registry import SEARCHERS
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
@@ -203,9 +206,11 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
-    assert model_from(TuRBO(), ONE) == 0
-    kinds = {"auto", "botorch", "gp", "grid", "phased", "random", "sobol", "turbo"}
-    assert set(SEARCHERS) == kinds
+    assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2(), TuRBO())] == [0] * 4
+    assert set(SEARCHERS) == {
+        "auto", "botorch", "cmaes", "evolution", "gp", "grid", "nsga2", "phased", "random", "sobol",
+        "turbo",
+    }  # fmt: skip
 
 
 def test_only_what_its_searcher_fits_with_is_loaded() -> None:
@@ -215,6 +220,9 @@ def test_only_what_its_searcher_fits_with_is_loaded() -> None:
     assert modules(TuRBO()) == ("search.turbo.suggest",)
     assert modules(BoTorch(surrogate=Saas())) == ("search.surrogates.suggest",)
     assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
+    assert modules(CMAES()) == ("search.cma.suggest",)
+    assert modules(Evolution())[0] == "search.evolution.ageing"
+    assert modules(NSGA2())[0] == "search.evolution.nsga2"
     assert modules(Phased(first=GP(), then=BoTorch(), after=3)) == (*scipy, *torch)
     assert modules(Phased(first=Sobol(), then=Random(), after=3)) == modules(Grid()) == ()
 

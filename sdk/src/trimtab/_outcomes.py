@@ -19,9 +19,12 @@ LONGEST_REASON = 1_000
 FAILURE_PATIENCE = Retry(patience=60.0)
 
 
-def completed(values: Mapping[str, float]) -> dict[str, Any]:
-    """The trial ran to its end."""
-    return {"kind": "completed", "values": write_numbers(values)}
+def completed(
+    values: Mapping[str, float], errors: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """The trial ran to its end; the standard errors of its values travel where there are any."""
+    outcome = {"kind": "completed", "values": write_numbers(values)}
+    return outcome | ({"errors": dict(errors)} if errors else {})
 
 
 def stopped(reason: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from trimtab.errors import InvalidSpec
 from trimtab.models import Config, StudyInfo
-from trimtab.space import Parameter, space_to_json
+from trimtab.space import Parameter, Part, space_to_json
 from trimtab.spec import Budget, Constraint, Method, method_to_json, objectives_to_json
 
 __all__ = ["create_body", "differences", "managed", "objectives_to_json", "space_to_json"]
@@ -14,7 +14,8 @@ __all__ = ["create_body", "differences", "managed", "objectives_to_json", "space
 def create_body(
     *,
     name: str,
-    space: Sequence[Parameter],
+    space: Sequence[Part],
+    context: Sequence[Parameter] = (),
     objectives: list[dict[str, Any]],
     constraints: Sequence[Constraint],
     searcher: Method,
@@ -34,6 +35,8 @@ def create_body(
         "budget": budget.to_json(),
         "first": [dict(config) for config in first],
     }
+    if context:
+        spec["context"] = space_to_json(context)["parameters"]
     return spec | {name: value for name, value in options.items() if value is not None}
 
 
@@ -43,11 +46,13 @@ def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
         "space": info.space,
         "objectives": [objective.model_dump() for objective in info.objectives],
         "constraints": info.constraints,
+        "context": info.context,
         "searcher": info.searcher,
         "scheduler": info.scheduler,
         "seed": info.seed,
     }
-    return [part for part in known if part in body and not _agrees(body[part], known[part])]
+    asked = {"context": [], **body}
+    return [part for part in known if part in asked and not _agrees(asked[part], known[part])]
 
 
 def managed(
@@ -91,7 +96,8 @@ def _agrees(asked: Any, known: Any) -> bool:
     """Whether `known` holds all that was asked; what was not asked for may be anything."""
     if isinstance(asked, Mapping):
         return isinstance(known, Mapping) and all(
-            name in known and _agrees(value, known[name]) for name, value in asked.items()
+            _agrees(value, known[name]) if name in known else value in (None, [])
+            for name, value in asked.items()
         )
     if isinstance(asked, list):
         return (

@@ -14,7 +14,7 @@ from trimtab._pages import pages
 from trimtab._transport import Call, Transport
 from trimtab.errors import StudyExists
 from trimtab.models import Config, KeyItem, KeyMade, StudyInfo, StudyItem, TrialInfo, VersionInfo
-from trimtab.space import Parameter
+from trimtab.space import Parameter, Part
 from trimtab.spec import Budget, Constraint, Method, Objective
 from trimtab.study import Study
 
@@ -51,13 +51,14 @@ class Client:
         self,
         name: str,
         *,
-        space: Sequence[Parameter],
+        space: Sequence[Part],
         maximize: str | None = None,
         minimize: str | None = None,
         objectives: Sequence[Objective] = (),
         constraints: Sequence[Constraint] = (),
         searcher: Method = "auto",
         scheduler: Method = "auto",
+        context: Sequence[Parameter] = (),
         budget: Budget | None = None,
         max_running: int | None = None,
         max_attempts: int | None = None,
@@ -71,19 +72,24 @@ class Client:
     ) -> Study:
         """Create a study.
 
-        Give one of `maximize`, `minimize` and `objectives`.  `searcher` and `scheduler` are names
-        or `{"kind": name, ...settings}`; `first` are configs to run before any suggestion;
+        `space` lists parameters (tt.Float, tt.Int, tt.Choice, ...) and what must hold between them
+        (tt.Linear), while `constraints` are on what is measured.  Give one of `maximize`,
+        `minimize` and `objectives`.  `searcher` and `scheduler` are names
+        or `{"kind": name, ...settings}`; `context` are parameters that are not searched but given
+        with every ask, such as the size of the data set, so that what was tried in one context
+        helps in the others; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
         may lose, `max_failed` the failed trials after which the study pauses.
 
         When there is a study of this name, raises StudyExists; with `exist_ok` it is returned if
-        its space, objectives, constraints, searcher, scheduler and (where given) seed are these,
-        so that the same script can be run again and on several machines.  Settings of a searcher
-        that are left out are not compared.
+        its space, context, objectives, constraints, searcher, scheduler and (where given) seed are
+        these, so that the same script can be run again and on several machines.  Settings of a
+        searcher that are left out are not compared.
         """
         body = _spec.create_body(
             name=name,
             space=space,
+            context=context,
             objectives=_spec.objectives_to_json(objectives, maximize, minimize),
             constraints=constraints,
             searcher=searcher,
@@ -125,8 +131,11 @@ class Client:
         call = Call("GET", f"/v1/trials/{quote(trial, safe='')}")
         return self._transport.send(call).read(TrialInfo)
 
-    def sample(self, space: Sequence[Parameter], count: int = 10, *, seed: int = 0) -> list[Config]:
-        """Configs drawn uniformly from a space: a look at what it means, without a study."""
+    def sample(self, space: Sequence[Part], count: int = 10, *, seed: int = 0) -> list[Config]:
+        """Configs drawn from a space: a look at what it means, without a study.
+
+        Evenly on its scales, or as priors and weights say, where its constraints hold.
+        """
         body = {"space": _spec.space_to_json(space), "count": count, "seed": seed}
         answer = self._transport.send(Call("POST", "/v1/spaces:sample", body))
         return list(answer.body["configs"])

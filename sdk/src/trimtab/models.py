@@ -56,6 +56,7 @@ class BestSummary(Wire):
     number: int
     value: float
     config: Config
+    context: Config = {}
 
 
 class ObjectiveInfo(Wire):
@@ -97,6 +98,7 @@ class StudyInfo(StudyItem):
 
     space: dict[str, Any]
     constraints: list[dict[str, Any]] = []
+    context: list[dict[str, Any]] = []
     searcher: dict[str, Any]
     scheduler: dict[str, Any]
     max_running: int | None = None
@@ -126,6 +128,7 @@ class AskedTrial(Wire):
     study_name: str
     number: int
     config: Config
+    context: Config = {}
     seed: int
     metrics: list[str] = []
 
@@ -209,7 +212,8 @@ class AttemptInfo(Wire):
 class TrialInfo(Wire):
     """A trial as it stood when it was read.
 
-    `values` are its metrics: what it was told with, else its last ones.  What a list leaves out
+    `values` are its metrics: what it was told with, else its last ones; `errors` the standard
+    errors that were told with them.  What a list leaves out
     (message, notes, attributes, attempts, checkpoint) is there when the trial was read by itself.
     """
 
@@ -218,7 +222,9 @@ class TrialInfo(Wire):
     number: int
     state: str
     config: Config
+    context: Config = {}
     values: dict[str, float] = {}
+    errors: dict[str, float] = {}
     origin: dict[str, Any] = {}
     attempt: int = 0
     last_step: int | None = None

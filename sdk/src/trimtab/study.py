@@ -30,6 +30,7 @@ from trimtab.models import (
     Trials,
 )
 from trimtab.run import Run
+from trimtab.space import Part, space_from_json
 from trimtab.spec import Budget
 from trimtab.trial import Metrics, Trial
 
@@ -64,6 +65,11 @@ class Study:
         """Its state now: active, paused, stopped or completed."""
         return self.refresh().state
 
+    @property
+    def space(self) -> list[Part]:
+        """Its search space, as create_study takes it: `space=other.space` searches the same."""
+        return space_from_json(self.info.space)
+
     def refresh(self) -> StudyInfo:
         """Read the study again."""
         self.info = self._get("").read(StudyInfo)
@@ -71,23 +77,40 @@ class Study:
 
     # Running trials here
 
-    def ask(self, *, timeout: float | None = None, worker: str | None = None) -> Trial:
+    def ask(
+        self,
+        *,
+        context: Config | None = None,
+        timeout: float | None = None,
+        worker: str | None = None,
+    ) -> Trial:
         """Take a trial to run; waits until there is one.
+
+        A study with a context wants it given: `study.ask(context={"rows": 10_000})`.
 
         Use it as a context manager, `with study.ask() as trial:`, or end it by its methods
         (complete, fail, ...).  Raises StudyEnded, StudyPaused, and NothingToRun after `timeout`
         seconds.  `worker` is what this worker is called, host and process id by default.
         """
-        return Asking(self._transport, self.id, worker).one(timeout)
+        return Asking(self._transport, self.id, worker, context).one(timeout)
 
     def tell(
-        self, trial: Trial, values: Metrics | None = None, /, **metrics: SupportsFloat
+        self,
+        trial: Trial,
+        values: Metrics | None = None,
+        /,
+        *,
+        errors: Metrics | None = None,
+        **metrics: SupportsFloat,
     ) -> None:
         """End a trial of `ask`: `study.tell(trial, accuracy=0.9)` is trial.complete(...)."""
-        trial.complete(values, **metrics)
+        trial.complete(values, errors=errors, **metrics)
 
-    def trials(self, *, worker: str | None = None) -> TrialLoop:
+    def trials(self, *, context: Config | None = None, worker: str | None = None) -> TrialLoop:
         """Trials to run here, one after another, until the study has ended.
+
+        In a study with a context all of them run in the `context` given, and the loop also ends
+        when every config has been tried in it.
 
             for trial in study.trials():
                 for epoch in range(50):
@@ -109,10 +132,15 @@ class Study:
         exception by the end of the frame that it runs in: use the call in the `for` statement
         itself, as above, and before Python 3.12 allow it two seconds.
         """
-        return TrialLoop(Asking(self._transport, self.id, worker))
+        return TrialLoop(Asking(self._transport, self.id, worker, context))
 
     def optimize(
-        self, function: Objective, *, parallel: int = 1, catch: tuple[type[Exception], ...] = ()
+        self,
+        function: Objective,
+        *,
+        context: Config | None = None,
+        parallel: int = 1,
+        catch: tuple[type[Exception], ...] = (),
     ) -> "Study":
         """Run `function(trial)` for each trial, on `parallel` threads, until the study has ended.
 
@@ -126,7 +154,9 @@ class Study:
         optimize(
             function,
             metric=metric,
-            loop=lambda cancel: TrialLoop(Asking(self._transport, self.id), cancel),
+            loop=lambda cancel: TrialLoop(
+                Asking(self._transport, self.id, context=context), cancel
+            ),
             parallel=parallel,
             catch=catch,
         )
@@ -286,12 +316,20 @@ class Study:
         """Delete the study and all its trials."""
         self._transport.send(Call("DELETE", self._path))
 
-    def enqueue(self, *configs: Config, replicate: bool = False) -> list[Numbered]:
+    def enqueue(
+        self, *configs: Config, context: Config | None = None, replicate: bool = False
+    ) -> list[Numbered]:
         """Queue configs to run before any suggestion; they count in the budget.
 
-        Raises ConfigExists when the study has one of them, unless `replicate`.
+        In a study with a context they are for whoever asks in the `context` given.  Raises
+        ConfigExists when the study has one of them (in this context), unless `replicate`.
         """
-        body = {"configs": [dict(config) for config in configs], "replicate": replicate}
+        body: dict[str, Any] = {
+            "configs": [dict(config) for config in configs],
+            "replicate": replicate,
+        }
+        if context:
+            body["context"] = dict(context)
         return self._post("/trials", body).read(Made).trials
 
     def import_trials(
@@ -299,8 +337,8 @@ class Study:
     ) -> list[Numbered]:
         """Bring in trials that ran elsewhere, for the searcher to learn from.
 
-        Each is `{"config": ..., "values": {...}}`, with `state`, `measurements`, `reason` and
-        `tags` if one likes.
+        Each is `{"config": ..., "values": {...}}`, with `errors` (standard errors of the values),
+        `context`, `state`, `measurements`, `reason` and `tags` if one likes.
         """
         from trimtab._import import trial_to_json
 

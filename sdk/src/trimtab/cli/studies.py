@@ -91,7 +91,8 @@ def best(context: typer.Context, study: Name, as_json: AsJson = False) -> None:
         return print_json([trial])
     rows: list[tuple[str, object]] = [("trial", trial.number)]
     rows += [(metric, number(value)) for metric, value in trial.values.items()]
-    rows += [(name, number(v) if isinstance(v, float) else v) for name, v in trial.config.items()]
+    tried = {**trial.config, **trial.context}
+    rows += [(name, number(v) if isinstance(v, float) else v) for name, v in tried.items()]
     return print_table(("", ""), rows, "")
 
 
@@ -166,7 +167,7 @@ def _study_row(study: StudyItem) -> tuple[object, ...]:
 
 def _trial_row(trial: TrialInfo, metrics: list[str]) -> tuple[object, ...]:
     values = (number(trial.values.get(metric)) for metric in metrics)
-    step, config = trial.last_step, config_text(trial.config)
+    step, config = trial.last_step, config_text({**trial.config, **trial.context})
     return (trial.number, trial.state, *values, step, config, trial.reason)
 
 
