@@ -27,6 +27,7 @@ from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
@@ -41,7 +42,8 @@ SearcherSettings: TypeAlias = Annotated[
     | Phased
     | Random
     | Sobol
-    | TPE,
+    | TPE
+    | TuRBO,
     Tagged(),
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
@@ -61,6 +63,7 @@ SEARCHERS: Mapping[str, type[Searcher]] = {
         Random,
         Sobol,
         TPE,
+        TuRBO,
     )
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {

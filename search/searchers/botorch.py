@@ -11,7 +11,10 @@ from search.searcher import Aid, Batch, Feature, History, Searcher
 from search.searchers.aims import Acquisition, Cost, Risk
 from search.searchers.fitting import objections
 from search.settings import check_range
+from search.surrogates.kinds import SurrogateSettings
 from search.values import Real, Whole
+
+SURROGATES_SERVE = frozenset({Feature.CONDITIONS})
 
 
 @final
@@ -28,7 +31,8 @@ class BoTorch(Searcher):
     improvement for two to four, and ParEGO beyond.  `cost` makes it count per unit of cost.
     `input_noise` says by how much a parameter's value wavers when a config is put to use, as a
     standard deviation on its declared scale from 0 to 1; `risk` says what of that counts.
-    With `fidelity` it proposes how far to run each config, too.
+    With `fidelity` it proposes how far to run each config, too.  A `surrogate` takes the place of
+    the Gaussian process of one objective, with bounds of its own on its fit.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(
@@ -50,6 +54,7 @@ class BoTorch(Searcher):
     input_noise: Mapping[str, Real] | None = field(default=None, hash=False)
     risk: Risk | None = None
     fidelity: Fidelity | None = None
+    surrogate: SurrogateSettings | None = None
     kind: Literal["botorch"] = "botorch"
 
     def __post_init__(self) -> None:
@@ -68,7 +73,16 @@ class BoTorch(Searcher):
     def planned_steps(self) -> tuple[int, int] | None:
         return (self.fidelity.low, self.fidelity.high) if self.fidelity else None
 
+    def supports(self) -> frozenset[Feature]:
+        if self.surrogate is None:
+            return self.features
+        return self.features & SURROGATES_SERVE
+
     def suggest(self, history: History, count: int) -> Batch:
+        if self.surrogate is not None:
+            from search.surrogates.suggest import suggest as with_surrogate
+
+            return with_surrogate(self, self.surrogate, history, count)
         if self.fidelity is not None:
             from search.bayes import fidelity
 

@@ -65,11 +65,14 @@ def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[str]:
 
 def _to_a_single_model(settings: BoTorch, problem: Problem) -> Iterator[str]:
     """What the searches that model one metric in a way of their own leave out."""
-    if settings.fidelity is None and not problem.earlier:
+    named = [name for name in ("surrogate", "fidelity") if getattr(settings, name) is not None]
+    if not named and not problem.earlier:
         return
-    what = "fidelity" if settings.fidelity is not None else "what earlier studies taught"
-    if settings.fidelity is not None and problem.earlier:
-        yield "with fidelity it does not learn from earlier studies"
+    what = named[0] if named else "what earlier studies taught"
+    if len(named) > 1:
+        yield "it takes a surrogate or fidelity, not both"
+    if named and problem.earlier:
+        yield f"with {what} it does not learn from earlier studies"
     if len(problem.objectives) > 1 or problem.constraints:
         yield f"with {what} it takes one objective and no constraints on outcomes"
     if problem.space.believes:

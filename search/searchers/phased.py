@@ -16,11 +16,13 @@ from search.searchers.nsga2 import NSGA2
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
 Part: TypeAlias = Annotated[
-    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | Forest | NSGA2 | TPE, Tagged()
+    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | Forest | NSGA2 | TPE | TuRBO,
+    Tagged(),
 ]
 
 VERSION = 1

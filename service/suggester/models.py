@@ -16,6 +16,7 @@ from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
@@ -33,6 +34,7 @@ MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
     GP: ("search.gp.suggest",),  # brings scipy
     NSGA2: ("search.evolution.nsga2", *QUICK),
     TPE: ("search.tpe.suggest", *QUICK),
+    TuRBO: ("search.turbo.suggest",),
 }
 
 
@@ -60,4 +62,6 @@ def modules(searcher: Searcher) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
     if isinstance(searcher, Phased):
         return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
+    if isinstance(searcher, BoTorch) and searcher.surrogate is not None:
+        return ("search.surrogates.suggest",)
     return MODULES.get(type(searcher), ())

@@ -117,6 +117,7 @@ def test_the_smallest_study_is_read():
         "gp",
         "nsga2",
         "tpe",
+        "turbo",
         "auto",
     ],
 )

@@ -88,7 +88,7 @@ Y = FloatParameter(name="y", low=0, high=1)
 def test_every_searcher_is_registered_under_its_kind():
     assert set(SEARCHERS) == {
         "auto", "botorch", "cmaes", "evolution", "forest", "gp", "grid", "nsga2", "phased",
-        "random", "sobol", "tpe",
+        "random", "sobol", "tpe", "turbo",
     }  # fmt: skip
     for kind, searcher in SEARCHERS.items():
         assert searcher.kind_of() == kind

@@ -19,7 +19,9 @@ from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.space import SearchSpace
+from search.surrogates.saas import Saas
 from service.suggester.models import QUICK, model_from, modules
 from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
 from service.suggester.process import choose
@@ -206,11 +208,11 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
-    assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2())] == [0] * 3
+    assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2(), TuRBO())] == [0] * 4
     assert [model_from(s, ONE) for s in (Forest(initial=12), TPE())] == [12, 10]
     assert set(SEARCHERS) == {
         "auto", "botorch", "cmaes", "evolution", "forest", "gp", "grid", "nsga2", "phased",
-        "random", "sobol", "tpe",
+        "random", "sobol", "tpe", "turbo",
     }  # fmt: skip
 
 
@@ -220,6 +222,8 @@ def test_only_what_its_searcher_fits_with_is_loaded() -> None:
     scipy = ("search.gp.suggest",)
     assert modules(BoTorch()) == torch
     assert modules(GP()) == modules(AutoSearcher()) == scipy
+    assert modules(TuRBO()) == ("search.turbo.suggest",)
+    assert modules(BoTorch(surrogate=Saas())) == ("search.surrogates.suggest",)
     assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
     assert modules(CMAES()) == ("search.cma.suggest",)
     assert modules(Evolution())[0] == "search.evolution.ageing"
