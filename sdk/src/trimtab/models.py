@@ -65,6 +65,7 @@ class ObjectiveInfo(Wire):
     goal: str
     read: str = "last"
     reference: float | None = None
+    noisy: bool = False
 
 
 class BudgetInfo(Wire):

@@ -19,6 +19,7 @@ class Objective:
     goal: Literal["minimize", "maximize"]
     read: Literal["last", "best"] = "last"
     reference: float | None = None
+    noisy: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The objective as it travels."""
@@ -27,25 +28,36 @@ class Objective:
             "goal": self.goal,
             "read": self.read,
             "reference": _finite(self.metric, self.reference),
+            "noisy": bool(self.noisy),
         }
 
 
 def Minimize(  # noqa: N802 - reads as what it is
-    metric: str, *, read: Literal["last", "best"] = "last", reference: float | None = None
+    metric: str,
+    *,
+    read: Literal["last", "best"] = "last",
+    reference: float | None = None,
+    noisy: bool = False,
 ) -> Objective:
     """Make the metric small.
 
     `read` says which of a trial's measurements counts: the last step's, or the best over its
-    steps.  With several objectives, `reference` is the worst value worth having.
+    steps.  With several objectives, `reference` is the worst value worth having.  `noisy` says that
+    the same config gives another value each time: `study.best` is then the trial of which a model
+    expects most, not the luckiest one.
     """
-    return Objective(metric, "minimize", read, reference)
+    return Objective(metric, "minimize", read, reference, noisy)
 
 
 def Maximize(  # noqa: N802
-    metric: str, *, read: Literal["last", "best"] = "last", reference: float | None = None
+    metric: str,
+    *,
+    read: Literal["last", "best"] = "last",
+    reference: float | None = None,
+    noisy: bool = False,
 ) -> Objective:
     """Make the metric large; the arguments are those of Minimize."""
-    return Objective(metric, "maximize", read, reference)
+    return Objective(metric, "maximize", read, reference, noisy)
 
 
 @dataclass(frozen=True, slots=True)
