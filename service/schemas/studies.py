@@ -131,8 +131,21 @@ class Counts(Body):
     cancelled: int = 0
 
 
-class BestSummary(Body):
-    """The best completed trial, in short."""
+class ChosenBy(Body):
+    """How the best trial was chosen: by its measured value, or by what a model expects of it.
+
+    A noisy objective's best is the latter, with `mean` and `sd` of what its config gives, once a
+    model has seen results: `seen` of them.
+    """
+
+    by: Literal["measured", "posterior_mean"] = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured."""
 
     trial: str
     number: int

@@ -18,6 +18,7 @@ from service.schemas.base import (
     Text,
     WorkerName,
 )
+from service.schemas.studies import ChosenBy
 
 TrialState: TypeAlias = Literal[
     "queued", "running", "completed", "stopped", "infeasible", "failed", "cancelled"
@@ -380,7 +381,7 @@ class CheckpointCommitted(Body):
     step: int
 
 
-class Best(Body):
+class Best(ChosenBy):
     """The best completed trial, null while there is none."""
 
     trial: TrialItem | None

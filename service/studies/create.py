@@ -16,6 +16,7 @@ from search.values import Value, canonical_json
 from service.errors import InvalidRequest, StudyExists, UnsupportedStudy
 from service.events.log import log
 from service.ids import STUDY_ID, new_study_id
+from service.insights.store import keep_best
 from service.schemas.studies import StudyCreate
 from service.studies.spec import Spec, dump_spec
 from service.trials.enqueue import check_configs, enqueue
@@ -62,6 +63,9 @@ async def create_study(connection: AsyncConnection[Any], project_id: int, body: 
         raise StudyExists(f"the project has a study named {body.name!r}") from None
     assert row is not None
     await log(connection, row[0], None, "study_created", {"name": body.name})
+    objective = spec.problem.objectives[0]
+    if objective.noisy:
+        await keep_best(connection, row[0], objective.metric)
     for origin, wanted in configs:
         if wanted:
             await enqueue(connection, row[0], wanted, replicate=False, origin={"by": origin})

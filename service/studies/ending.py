@@ -79,6 +79,7 @@ DELETE = (
         select ctid from standing where study_id = %(study)s limit 10 * %(batch)s)
     """,
     "delete from demand where study_id = %(study)s",
+    "delete from insight where study_id = %(study)s",
 )
 CLEANED = """
 update study set settled = true where id = %(study)s and state = 'deleted'

@@ -39,6 +39,15 @@ select s.id as study_id, b.*
  where s.id = any(%(studies)s) and jsonb_array_length(v.objectives) = 1
 """  # noqa: S608
 
+# Of noisy objectives, once a model has been asked.
+EXPECTED = """
+select i.study_id, t.public_id, t.number, t.objective, t.config, 'posterior_mean' as by,
+       (i.body ->> 'mean')::float8 as mean, (i.body ->> 'sd')::float8 as sd, i.seen
+  from insight i
+  join trial t on t.study_id = i.study_id and t.number = (i.body ->> 'number')::int
+ where i.study_id = any(%(studies)s) and i.kind = 'best'
+"""
+
 
 async def read_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Study:
     """The study; raises NotFound."""
@@ -72,12 +81,17 @@ async def best_summaries(
 ) -> dict[int, BestSummary]:
     """The best completed trial of each study that has one objective and such a trial."""
     rows = await fetch_all(connection, BEST, {"studies": studies})
+    rows += await fetch_all(connection, EXPECTED, {"studies": studies})
     return {row["study_id"]: _best(row) for row in rows}
 
 
 def _best(row: Row) -> BestSummary:
     return BestSummary(
-        trial=row["public_id"], number=row["number"], value=row["objective"], config=row["config"]
+        trial=row["public_id"],
+        number=row["number"],
+        value=row["objective"],
+        config=row["config"],
+        **{name: row[name] for name in ("by", "mean", "sd", "seen") if name in row},
     )
 
 
