@@ -23,13 +23,17 @@ CHUNK = 2_000_000  # numbers in the solutions of the rows scored at a time
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A row chosen, the acquisition there, and what is expected of it in standard units."""
+    """A row chosen, the acquisition there, and what is expected of it in standard units.
+
+    `gain` is the most by which any point that was looked at is expected to improve on the best.
+    """
 
     row: Floats
     features: Floats
     acquisition: float
     mean: float
     sd: float
+    gain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,19 @@ def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Eff
         values = np.concatenate([values, _score(ensemble, candidates, moved)])
         places = candidates.best_untried(rows, values, STARTS)
         top, values = rows[places], values[places]
-    return _pick(ensemble, candidates, top[:1], float(values[0]))
+    return _pick(ensemble, candidates, pool, top[:1], float(values[0]))
 
 
 def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
     return ensemble.acquisition(ensemble.believe(candidates.cube.features(rows)))
 
 
-def _pick(ensemble: Ensemble, candidates: Candidates, row: Floats, value: float) -> Pick:
+def _pick(
+    ensemble: Ensemble, candidates: Candidates, pool: Pool, row: Floats, value: float
+) -> Pick:
     features = candidates.cube.features(row)
-    mean, sd = moments(ensemble.believe(features))
-    return Pick(row[0], features, value, mean, sd)
+    beliefs = ensemble.believe(features)
+    mean, sd = moments(beliefs)
+    # What all members agree on need not be where the plain ones alone expect most.
+    gain = max(ensemble.gain(pool.beliefs), ensemble.gain(beliefs))
+    return Pick(row[0], features, value, mean, sd, gain)

@@ -104,6 +104,14 @@ class Ensemble:
         found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
         return found
 
+    def gain(self, beliefs: Sequence[Belief]) -> float:
+        """The most that a point is expected to improve on the best mean, by the plain members."""
+        logs = [
+            log_expected_improvement(belief.mean, belief.sd, member.best)
+            for member, belief in zip(self.members[:PLAIN], beliefs, strict=False)
+        ]
+        return float(np.exp(np.max(np.logaddexp.reduce(logs)))) / PLAIN
+
     def similarity(self, features: Floats) -> Floats:
         """How alike the plain members hold one row and each point they know, 0 to 1."""
         found: Floats = np.mean([m.correlation(features) for m in self.members[:PLAIN]], axis=0)

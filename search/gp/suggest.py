@@ -90,6 +90,7 @@ class Told:
             "acquisition": pick.acquisition,
             "mean": sign * self.aims.loss(pick.mean),
             "sd": pick.sd * self.aims.scale,
+            "expected_gain": pick.gain * self.aims.scale,
         }
         finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
         nearest = self.known.numbers[int(np.argmax(self.ensemble.similarity(pick.features)))]

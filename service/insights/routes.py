@@ -34,7 +34,7 @@ class ExplanationQuery(Params):
         str | None,
         Field(max_length=128, description="an objective's or a constraint's; the first objective"),
     ] = None
-    wait: Annotated[float, Field(ge=0, le=20, description="seconds")] = 10
+    wait: Annotated[float, Field(ge=0, le=20, description="seconds")] = 0
 
 
 @router.get(

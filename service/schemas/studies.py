@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.problem import Objective, OutcomeConstraint
 from search.registry import SchedulerSettings, SearcherSettings
@@ -23,8 +23,38 @@ class Budget(Body):
         Annotated[float, Field(gt=0, le=100_000, description="since its first trial began")] | None
     ) = None
     target: (
-        Annotated[float, Field(description="of the first objective, reached or passed")] | None
+        Annotated[float, Field(description="of the first objective, measured: reached or passed")]
+        | None
     ) = None
+    min_expected_gain: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                description="in units of the objective: the study ends when a model expects less "
+                "of every config; for one objective and a searcher that has such a model",
+            ),
+        ]
+        | None
+    ) = None
+    patience: (
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=100,
+                description="how many times in a row, each with new results, so little must be "
+                "expected; 5 by default",
+            ),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _patience_is_for_something(self) -> "Budget":
+        if self.patience is not None and self.min_expected_gain is None:
+            raise ValueError("patience is for min_expected_gain: give that too")
+        return self
 
 
 class Program(Body):
@@ -232,5 +262,9 @@ class BatchItem(Body):
     error: str | None
     exhausted: str | None
     seconds: float | None
+    seen: Annotated[int | None, Field(description="finished trials that it had read")]
+    expected_gain: Annotated[
+        float | None, Field(description="the largest of its suggestions, if a model made them")
+    ]
     created_at: datetime
     finished_at: datetime | None

@@ -18,7 +18,6 @@ from service.schemas.base import (
     Text,
     WorkerName,
 )
-from service.schemas.studies import ChosenBy
 
 TrialState: TypeAlias = Literal[
     "queued", "running", "completed", "stopped", "infeasible", "failed", "cancelled"
@@ -379,18 +378,6 @@ class CheckpointCommitted(Body):
 
     key: str
     step: int
-
-
-class Best(ChosenBy):
-    """The best completed trial, null while there is none."""
-
-    trial: TrialItem | None
-
-
-class Pareto(Body):
-    """The completed trials that no other one beats in every objective."""
-
-    items: list[TrialItem]
 
 
 class Changes(Body):

@@ -18,6 +18,7 @@ from service.events.log import log
 from service.ids import STUDY_ID, new_study_id
 from service.insights.store import keep_best
 from service.schemas.studies import StudyCreate
+from service.studies.budget import budget_values, check_budget
 from service.studies.spec import Spec, dump_spec
 from service.trials.enqueue import check_configs, enqueue
 
@@ -26,10 +27,11 @@ SEED_BITS = 53  # what a JSON number holds exactly
 INSERT = """
 with made as (
     insert into study (public_id, project_id, name, seed, notes, tags, budget_trials, budget_hours,
-                       budget_target, max_running, max_attempts, max_failed, lease_seconds, managed)
+                       budget_target, budget_gain, budget_patience, max_running, max_attempts,
+                       max_failed, lease_seconds, managed)
     values (%(public_id)s, %(project)s, %(name)s, %(seed)s, %(notes)s, %(tags)s, %(trials)s,
-            %(hours)s, %(target)s, %(max_running)s, %(max_attempts)s, %(max_failed)s,
-            %(lease_seconds)s, %(managed)s)
+            %(hours)s, %(target)s, %(min_expected_gain)s, %(patience)s, %(max_running)s,
+            %(max_attempts)s, %(max_failed)s, %(lease_seconds)s, %(managed)s)
     returning id
 ), spec as (
     insert into study_spec (study_id, version, space, objectives, constraints, searcher, scheduler)
@@ -89,7 +91,9 @@ def _spec(body: StudyCreate) -> Spec:
             f"searcher {body.searcher.kind!r}: {'; '.join(reasons)}",
             errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
         )
-    return Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler)
+    spec = Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler)
+    check_budget(body.budget, spec)
+    return spec
 
 
 def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:
@@ -122,7 +126,7 @@ def _values(body: StudyCreate, spec: Spec, project_id: int, public_id: str) -> M
         "seed": spec.problem.seed,
         "notes": body.notes,
         "tags": body.tags,
-        **body.budget.model_dump(),
+        **budget_values(body.budget),
         "max_running": body.max_running,
         "max_attempts": body.max_attempts,
         "max_failed": body.max_failed,

@@ -6,7 +6,8 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
-from service.schemas.studies import BestSummary, Budget, Counts, Managed, Study, StudyItem
+from service.schemas.studies import BestSummary, Counts, Managed, Study, StudyItem
+from service.studies.budget import budget_of
 from service.studies.completion import FEASIBLE
 from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
@@ -95,12 +96,6 @@ def _best(row: Row) -> BestSummary:
     )
 
 
-def _budget(row: Row) -> Budget:
-    return Budget(
-        trials=row["budget_trials"], hours=row["budget_hours"], target=row["budget_target"]
-    )
-
-
 def _managed(row: Row) -> Managed | None:
     return None if row["managed"] is None else Managed.model_validate(row["managed"])
 
@@ -128,7 +123,7 @@ def _study(row: Row, counts: Counts, best: BestSummary | None) -> Study:
         constraints=list(spec.problem.constraints),
         searcher=spec.searcher,  # type: ignore[arg-type]
         scheduler=spec.scheduler,  # type: ignore[arg-type]
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,
@@ -140,7 +135,7 @@ def _item(row: Row, counts: Counts, best: BestSummary | None) -> StudyItem:
     return StudyItem(
         id=row["public_id"],
         objectives=list(OBJECTIVES.validate_python(row["objectives"])),
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
 from service.schemas.base import NON_FINITE
-from service.schemas.trials import Best, Pareto
+from service.schemas.front import Best, Pareto
 from service.studies.completion import FEASIBLE
 from service.studies.read import best_summaries
 from service.studies.spec import OBJECTIVES

@@ -36,7 +36,6 @@ def test_a_study_is_created_once_whatever_the_network_does(fake, client):
         "goal": "minimize",
         "read": "last",
         "reference": None,
-        "noisy": False,
     }
     assert "max_running" not in body
 

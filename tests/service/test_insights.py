@@ -14,6 +14,7 @@ from service.insights import store
 from service.settings import Settings
 from service.suggester.children import Child, Lane, TookTooLong
 from service.suggester.insights import Insights
+from service.suggester.process import serve
 
 X = {"parameters": [{"kind": "float", "name": "x", "low": 0.0, "high": 1.0}]}
 NOISY = [{"metric": "loss", "noisy": True}]
@@ -181,6 +182,19 @@ async def test_a_deleted_study_is_not_worked_on(app_client, make, trials, insigh
     await app_client.delete(f"/v1/studies/{study['id']}")
     assert not await insights.work()
     assert (await ask(app_client, study)).status_code == 404
+
+
+async def test_a_suggester_answers_whoever_waits(app_client, make, trials, settings):
+    study = await make(space=X)
+    fill(trials, study, 6)
+    suggester = asyncio.create_task(serve(settings))
+    try:
+        answer = await ask(app_client, study, wait=20)
+        assert answer.status_code == 200
+        assert answer.json()["seen"] == 6
+    finally:
+        suggester.cancel()
+        await asyncio.gather(suggester, return_exceptions=True)
 
 
 # The best of noisy trials

@@ -49,8 +49,20 @@ class Counts(Wire):
         return self.completed + self.stopped + self.infeasible + self.failed + self.cancelled
 
 
-class BestSummary(Wire):
-    """The best completed trial, in short."""
+class ChosenBy(Wire):
+    """How the best trial was chosen: `measured`, or `posterior_mean` where the objective is noisy.
+
+    Then `mean` and `sd` are what a model that has seen `seen` results expects of its config.
+    """
+
+    by: str = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured."""
 
     trial: str
     number: int
@@ -74,6 +86,8 @@ class BudgetInfo(Wire):
     trials: int | None = None
     hours: float | None = None
     target: float | None = None
+    min_expected_gain: float | None = None
+    patience: int | None = None
 
 
 class StudyItem(Wire):
@@ -238,10 +252,21 @@ class TrialInfo(Wire):
     checkpoint: CheckpointOffer | None = None
 
 
-class BestTrial(Wire):
+class Best(TrialInfo, ChosenBy):
+    """The best completed trial, and how it was chosen."""
+
+
+class BestTrial(ChosenBy):
     """The best completed trial, if there is one."""
 
     trial: TrialInfo | None
+
+    def read(self) -> Best | None:
+        """The trial, which knows how it was chosen."""
+        if self.trial is None:
+            return None
+        how = {name: getattr(self, name) for name in ChosenBy.model_fields}
+        return Best(**self.trial.model_dump(), **how)
 
 
 class Trials(Wire):
