@@ -77,7 +77,8 @@ def _mixed(place: int) -> list[str]:
         for k, f in enumerate(MIXINT[place])
     ]
     models = [f"{kind}-{data}" for kind, data in product(KINDS, DATASETS)]
-    return functions + [f"mixed/{each}-s{_split(place)}" for each in models if each not in SLOW]
+    kept = [each for each in models if each not in SLOW]
+    return functions + [f"mixed/{each}-s{_split_of(place, each)}" for each in kept]
 
 
 def _tabular(place: int) -> list[str]:
@@ -87,7 +88,7 @@ def _tabular(place: int) -> list[str]:
 
 def _training(place: int) -> list[str]:
     found = [f"{learner}-{data}" for learner, data in product(LEARNERS, DATASETS)]
-    return [f"training/{each}-s{_split(place)}" for each in found if each not in SLOW]
+    return [f"training/{each}-s{_split_of(place, each)}" for each in found if each not in SLOW]
 
 
 def _noisy(place: int) -> list[str]:
@@ -115,6 +116,12 @@ def _small(place: int) -> list[str]:
 
 def _split(place: int) -> int:
     return 11 * (place + 1)
+
+
+def _split_of(place: int, name: str) -> int:
+    """The split of a task; split 33 of wine is so easy that random search finds a loss of 0."""
+    split = _split(place)
+    return 55 if split == 33 and name.endswith("-wine") else split
 
 
 def _write(name: str, found: list[str]) -> None:
