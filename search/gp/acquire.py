@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.candidates import Candidates
-from search.gp.ensemble import Ensemble, moments
+from search.gp.ensemble import Ensemble, largest_gain, mean_of, moments
 from search.gp.posterior import Belief
 from search.scales import Floats
 
@@ -97,7 +97,8 @@ def _brought_up_to_date(pool: Pool, ensemble: Ensemble) -> Pool:
 
 def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Effort) -> Pick | None:
     """The best untried row of the pool, or of what mutating the pool's best leads to."""
-    values = ensemble.acquisition(pool.beliefs)
+    logs = ensemble.improvements(pool.beliefs)
+    values, gain = mean_of(logs), largest_gain(logs)
     places = candidates.best_untried(pool.rows, values, STARTS)
     if not places:
         return None
@@ -108,7 +109,7 @@ def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Eff
         values = np.concatenate([values, _score(ensemble, candidates, moved)])
         places = candidates.best_untried(rows, values, STARTS)
         top, values = rows[places], values[places]
-    return _pick(ensemble, candidates, pool, top[:1], float(values[0]))
+    return _pick(ensemble, candidates, top[:1], acquisition=float(values[0]), gain=gain)
 
 
 def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
@@ -116,11 +117,11 @@ def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
 
 
 def _pick(
-    ensemble: Ensemble, candidates: Candidates, pool: Pool, row: Floats, value: float
+    ensemble: Ensemble, candidates: Candidates, row: Floats, *, acquisition: float, gain: float
 ) -> Pick:
     features = candidates.cube.features(row)
     beliefs = ensemble.believe(features)
     mean, sd = moments(beliefs)
     # What all members agree on need not be where the plain ones alone expect most.
-    gain = max(ensemble.gain(pool.beliefs), ensemble.gain(beliefs))
-    return Pick(row[0], features, value, mean, sd, gain)
+    gain = max(gain, largest_gain(ensemble.improvements(beliefs)))
+    return Pick(row[0], features, acquisition, mean, sd, gain)

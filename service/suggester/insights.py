@@ -67,9 +67,11 @@ class Insights:
             await self._work_out(work)
         except LookupError:
             pass  # deleted meanwhile
-        except BaseException:
+        except asyncio.CancelledError:
             await self._let_go(work)
             raise
+        except Exception as error:  # the others go on; this one again when its lease has run out
+            log.error("insight failed", study=work.study_id, insight=work.kind, error=where(error))
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)

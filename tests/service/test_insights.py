@@ -175,6 +175,43 @@ async def test_what_takes_too_long_is_said_and_not_tried_for_ever(
     assert best["by"] == "measured"
 
 
+async def test_what_breaks_for_one_study_does_not_break_the_others(
+    app_client, make, trials, insights, db, monkeypatch
+):
+    study = await make(space=X)
+    fill(trials, study, 3)
+    await ask(app_client, study)
+    with monkeypatch.context() as broken:
+        broken.setattr("service.suggester.insights.read_changed", None)
+        assert await insights.work()
+    assert not await insights.work()  # not at once
+    db.execute("update insight set expires_at = clock_timestamp() - interval '1 second'")
+    assert await insights.work()
+    assert (await ask(app_client, study)).status_code == 200
+
+
+async def test_a_suggester_that_ends_leaves_its_work_to_others(
+    app_client, make, trials, insights, monkeypatch
+):
+    begun = asyncio.Event()
+
+    async def endless(self: Child, task: object, seconds: float) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    study = await make(space=X)
+    fill(trials, study, 3)
+    await ask(app_client, study)
+    with monkeypatch.context() as slow:
+        slow.setattr(Child, "inquire", endless)
+        working = asyncio.create_task(insights.work())
+        await begun.wait()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+    assert await insights.work()
+    assert (await ask(app_client, study)).json()["seen"] == 3
+
+
 async def test_a_deleted_study_is_not_worked_on(app_client, make, trials, insights, db):
     study = await make(space=X, objectives=NOISY)
     fill(trials, study, 3)
