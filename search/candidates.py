@@ -6,13 +6,13 @@ distinct configs.  Numbers are those of a comparison over 57 tuning tasks, where
 gradients made no difference that could be told from noise.
 """
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from search.drawing import Drawing
 from search.encoding import Cube, Mask
 from search.parameters import ChoiceParameter
 from search.scales import Floats, Levels
@@ -27,16 +27,32 @@ class Candidates:
     """Rows of one space that nobody has tried: none of `taken`, which are encoded configs.
 
     `everything` holds the rows of all configs, tried or not, where there are few enough to score
-    each of them, and is None elsewhere.
+    each of them, and is None elsewhere.  `prior_weight` is what `favour` gives to priors.
     """
 
-    def __init__(self, cube: Cube, taken: Floats, rng: np.random.Generator) -> None:
+    def __init__(
+        self, cube: Cube, taken: Floats, rng: np.random.Generator, prior_weight: float = 0.0
+    ) -> None:
         self.cube, self.rng = cube, rng
         self._taken = set(_keys(taken))
-        self.everything = _everything(cube)
+        self._even = Drawing(cube, believed=False)
+        self._believed = Drawing(cube) if cube.space.believes else None
+        self._prior_weight = prior_weight
+        self.everything = _everything(self._even, rng)
         self._unordered = [
             isinstance(p, ChoiceParameter) and not p.ordered for p in cube.space.parameters
         ]
+
+    def favour(self, rows: Floats) -> Floats:
+        """What snapped rows gain, in a logarithmic acquisition, by what the user believes.
+
+        Hvarfner and others, "piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian
+        Optimization", 2022, equation 6: the acquisition times the density to the power of beta over
+        the number of results.
+        """
+        if self._believed is None:
+            return np.zeros(len(rows))
+        return self._prior_weight * self._believed.priors.log_density(rows)
 
     def take(self, row: Floats) -> None:
         """Leave this row out from now on."""
@@ -59,11 +75,20 @@ class Candidates:
         return list(found.values())
 
     def uniform(self, count: int) -> Floats:
-        """Rows drawn uniformly."""
-        return self.rng.random((count, self.cube.width))
+        """Rows drawn uniformly, half of them as priors say where there are any.
+
+        Fewer than `count` where constraints leave hardly any.
+        """
+        if self._believed is None:
+            return self._even.rows(self.rng, count)
+        halves = (self._even, count - count // 2), (self._believed, count // 2)
+        return np.concatenate([drawing.rows(self.rng, part) for drawing, part in halves])
 
     def mutations(self, parents: Floats, count: int, sigma: float) -> Floats:
-        """`count` mutations of each parent, by steps of about `sigma` of the scale."""
+        """`count` mutations of each parent, by steps of about `sigma` of the scale.
+
+        Where constraints hold they are pulled back inside, or else stay where their parent is.
+        """
         rows = np.repeat(parents, count, axis=0)
         # What a mutation makes active was inactive before, and says nothing: draw it.
         active = self.cube.active(rows)
@@ -74,7 +99,9 @@ class Candidates:
         for j, scale in enumerate(self.cube.scales):
             if isinstance(scale, Levels):
                 moved[:, j] = self._jump(j, scale, rows[:, j], moved[:, j])
-        return np.where(chosen, moved, rows)
+        found: Floats = np.where(chosen, moved, rows)
+        region = self._even.region
+        return found if region is None else region.kept(found, rows, self.rng)
 
     def _choose(self, active: Mask) -> Mask:
         """Which coordinates of which rows change: at least one that is active and free to."""
@@ -99,9 +126,10 @@ class Candidates:
         return np.asarray(scale.centre(np.where(still, level + side, target)))
 
 
-def _everything(cube: Cube) -> Floats | None:
+def _everything(drawing: Drawing, rng: np.random.Generator) -> Floats | None:
+    cube = drawing.cube
     counts = [scale.count for scale in cube.scales]
-    if None in counts or (not cube.space.conditional and math.prod(counts) > FEW):  # type: ignore[arg-type]
+    if None in counts or (not cube.space.conditional and drawing.size(rng) > FEW):
         return None
     configs = list(islice(walk(cube.space), FEW + 1))
     return cube.encode(configs) if len(configs) <= FEW else None

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from search.errors import InvalidConfig, InvalidSpace
+from search.normal import Normal, check_prior
 from search.values import Flag, Real, Tagged, Value, Whole, Wire, is_number, same_value
 
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 MAX_CHOICES = 1000
 MAX_TEXT = 1000
 MAX_INT = 2**53  # the integers that a JSON number and a float64 hold exactly
+LEAST_WEIGHT = 1e-9  # of a choice's, beside the greatest
 FEWEST_FLOATS = 2**30  # in a range that is searched: places in it are then known to nine digits
 
 
@@ -55,6 +57,7 @@ class FloatParameter(Wire):
     step: Real | None = None
     default: Real | None = None
     when: Sequence[Condition] = ()
+    prior: Normal | None = None
     kind: Literal["float"] = "float"
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class FloatParameter(Wire):
         _check_resolution(self.name, self.low, self.high, log=self.log, step=self.step)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
+        if self.prior is not None:
+            check_prior(self.name, self.prior, self.low, self.high, log=self.log)
 
     def check(self, value: object) -> float:
         """The value as this parameter holds it; raises InvalidConfig when it is out of range."""
@@ -107,6 +112,7 @@ class IntParameter(Wire):
     step: Whole = 1
     default: Whole | None = None
     when: Sequence[Condition] = ()
+    prior: Normal | None = None
     kind: Literal["int"] = "int"
 
     def __post_init__(self) -> None:
@@ -119,6 +125,8 @@ class IntParameter(Wire):
         _check_bounds(self.name, self.low, self.high, log=self.log, step=step)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
+        if self.prior is not None:
+            check_prior(self.name, self.prior, self.low, self.high, log=self.log)
 
     def check(self, value: object) -> int:
         """The value as this parameter holds it; raises InvalidConfig when it is out of range."""
@@ -139,7 +147,8 @@ class ChoiceParameter(Wire):
     """One of the choices; `ordered` says that neighbours in the list are alike.
 
     Two choices false and true make a switch, a single choice makes a fixed value.  A default of
-    None means that there is none: null can be a choice, but not the default one.
+    None means that there is none: null can be a choice, but not the default one.  `weights`, one
+    for each choice, say how likely each is to be good; only their proportions count.
     """
 
     name: str
@@ -147,6 +156,7 @@ class ChoiceParameter(Wire):
     ordered: Flag = False
     default: Value = None
     when: Sequence[Condition] = ()
+    weights: Sequence[Real] | None = None
     kind: Literal["choice"] = "choice"
 
     def __post_init__(self) -> None:
@@ -162,6 +172,9 @@ class ChoiceParameter(Wire):
         _check_distinct(self.name, self.choices)
         if self.default is not None:
             object.__setattr__(self, "default", self.check(self.default))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(map(float, self.weights)))
+            _check_weights(self.name, self.weights, len(self.choices))
 
     def check(self, value: object) -> Value:
         """The choice that equals the value; raises InvalidConfig when there is none."""
@@ -227,6 +240,18 @@ def _check_distinct(name: str, choices: Sequence[Value]) -> None:
         if key in seen:
             raise InvalidSpace(f"{name}: choice {value!r} is given twice")
         seen.add(key)
+
+
+def _check_weights(name: str, weights: Sequence[float], count: int) -> None:
+    if len(weights) != count:
+        raise InvalidSpace(f"{name}: expected {count} weights, one a choice, got {len(weights)}")
+    if not all(math.isfinite(weight) and weight > 0 for weight in weights):
+        raise InvalidSpace(f"{name}: expected finite weights > 0, got {list(weights)!r:.200}")
+    if min(weights) < LEAST_WEIGHT * max(weights):
+        raise InvalidSpace(
+            f"{name}: the least weight is less than {LEAST_WEIGHT:g} of the greatest; "
+            "a choice that is as good as impossible need not be one"
+        )
 
 
 def _wrong(name: str, expected: str, value: object) -> InvalidConfig:

@@ -84,6 +84,10 @@ class Levels(Scale):
         """The middle of each level's cell."""
         return (level + 0.5) / self.count
 
+    def edges(self, level: Any) -> tuple[Any, Any]:
+        """Where each level's cell begins and ends."""
+        return level / self.count, (level + 1) / self.count
+
     def value(self, u: float) -> Value:
         return self.value_at(int(self.level(u)))
 
@@ -110,6 +114,11 @@ class LogLevels(Levels):
     def centre(self, level: Any) -> Any:
         v = np.asarray(level) + self._low
         return (0.5 * (np.log(v - 0.5) + np.log(v + 0.5)) - self._start) / self._length
+
+    def edges(self, level: Any) -> tuple[Any, Any]:
+        v = np.asarray(level) + self._low
+        ends = (np.log(np.stack([v - 0.5, v + 0.5])) - self._start) / self._length
+        return ends[0], ends[1]
 
 
 def scale_of(parameter: Parameter) -> Scale:

@@ -30,6 +30,8 @@ class Feature(StrEnum):
     CONDITIONS = "conditions"
     SEVERAL_OBJECTIVES = "several_objectives"
     OUTCOME_CONSTRAINTS = "outcome_constraints"
+    PARAMETER_CONSTRAINTS = "parameter_constraints"
+    PRIORS = "priors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +127,7 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
         yield Feature.SEVERAL_OBJECTIVES, f"it takes one objective, not {len(problem.objectives)}"
     if problem.constraints:
         yield Feature.OUTCOME_CONSTRAINTS, "it does not take constraints on outcomes"
+    if problem.space.constraints:
+        yield Feature.PARAMETER_CONSTRAINTS, "it does not take constraints between parameters"
+    if problem.space.believes:
+        yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"

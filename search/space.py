@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search.errors import InvalidConfig, InvalidSpace
-from search.parameters import FloatParameter, Parameter
+from search.linear import LinearConstraint, check_constraints, slack_of
+from search.parameters import ChoiceParameter, FloatParameter, Parameter
 from search.values import Config, Value, Wire
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ class SearchSpace(Wire):
     """What may be tried.  Names are unique and a parent stands before its children.
 
     A parameter is active when all its conditions hold; inactive ones are absent from a config.
+    Every config meets all `constraints`, which speak of numbers without conditions.
     """
 
     parameters: Sequence[Parameter]
+    constraints: Sequence[LinearConstraint] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
+        object.__setattr__(self, "constraints", tuple(self.constraints))
         if not 1 <= len(self.parameters) <= MAX_PARAMETERS:
             raise InvalidSpace(
                 f"a space has 1 to {MAX_PARAMETERS} parameters, got {len(self.parameters)}"
@@ -37,6 +41,8 @@ class SearchSpace(Wire):
                 raise InvalidSpace(f"parameter {parameter.name!r} is given twice")
             _check_conditions(parameter, earlier)
             earlier[parameter.name] = parameter
+        check_constraints(self.constraints, self.parameters)
+        self._check_defaults()
 
     def __getitem__(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -48,6 +54,14 @@ class SearchSpace(Wire):
     def conditional(self) -> bool:
         """Whether any parameter is active only for some values of others."""
         return any(parameter.when for parameter in self.parameters)
+
+    @property
+    def believes(self) -> bool:
+        """Whether a prior or weights say of any parameter where good values lie."""
+        return any(
+            p.weights is not None if isinstance(p, ChoiceParameter) else p.prior is not None
+            for p in self.parameters
+        )
 
     def active(self, config: Config) -> Iterator[Parameter]:
         """The parameters that are active in the config, parents before children."""
@@ -61,8 +75,8 @@ class SearchSpace(Wire):
     def check(self, config: Config) -> dict[str, Value]:
         """The config with each value as its parameter holds it, in the order of the space.
 
-        Raises InvalidConfig when a value is out of range, an active parameter is missing, or a
-        name is unknown or inactive.
+        Raises InvalidConfig when a value is out of range, an active parameter is missing, a name is
+        unknown or inactive, or a constraint is broken by more than floats are off by.
         """
         checked: dict[str, Value] = {}
         for parameter in self.active(config):
@@ -74,6 +88,8 @@ class SearchSpace(Wire):
         for name in config:
             if name not in checked:
                 raise self._stray(name)
+        for constraint in self.constraints:
+            constraint.check(checked, slack_of(constraint, self.parameters))
         return checked
 
     def defaults(self) -> dict[str, Value] | None:
@@ -87,11 +103,20 @@ class SearchSpace(Wire):
         return config
 
     def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
-        """`count` configs drawn uniformly on the declared scales."""
-        from search.encoding import Cube
+        """`count` configs drawn as the declared scales and the priors say.
 
-        cube = Cube(self)
-        return [cube.decode(row) for row in rng.random((count, len(self.parameters)))]
+        Raises InvalidSpace when no config meets the constraints.
+        """
+        from search.drawing import sample
+
+        return sample(self, rng, count)
+
+    def _check_defaults(self) -> None:
+        if self.constraints and (defaults := self.defaults()) is not None:
+            try:
+                self.check(defaults)
+            except InvalidConfig as error:
+                raise InvalidSpace(f"the defaults break a constraint: {error}") from None
 
     def _stray(self, name: str) -> InvalidConfig:
         if any(parameter.name == name for parameter in self.parameters):

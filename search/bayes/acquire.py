@@ -37,6 +37,7 @@ class Pick:
     acquisition: float
     mean: float
     sd: float
+    prior: float = 0.0  # what of the acquisition is the user's belief
 
 
 def choose(
@@ -65,7 +66,8 @@ def choose(
         row, value = found
         x = _features(candidates, row[None])
         mean, sd = observed.marginal(x)
-        yield Pick(row=row, acquisition=value, mean=float(mean), sd=float(sd))
+        prior = float(candidates.favour(row[None])[0])
+        yield Pick(row=row, acquisition=value, mean=float(mean), sd=float(sd), prior=prior)
         candidates.take(row)
         anchors = torch.cat([anchors, x])
 
@@ -116,7 +118,8 @@ def _score(
         X = _features(candidates, rows).unsqueeze(-2)
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         with torch.no_grad():
-            return torch.cat([acquisition(chunk) for chunk in chunks]).numpy()
+            found: Floats = torch.cat([acquisition(chunk) for chunk in chunks]).numpy()
+        return found + candidates.favour(rows)
 
     return score
 

@@ -107,7 +107,12 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             fitted = known.model(history, settings.fit_evaluations, rng)
             picks = choose(
                 fitted.gp,
-                Candidates(cube, cube.encode(history.taken()), rng),
+                Candidates(
+                    cube,
+                    cube.encode(history.taken()),
+                    rng,
+                    settings.prior_weight / len(taught),
+                ),
                 best=known.rows[np.argsort(known.aims.y, kind="stable")],
                 pending=cube.encode(history.pending()),
                 count=count,
@@ -153,6 +158,8 @@ def _suggestion(history: History, known: Known, fitted: Fitted, pick: Pick) -> S
         # The acquisition is the logarithm of the improvement, in standard units.
         "expected_gain": math.exp(min(pick.acquisition, 700.0)) * known.aims.scale,
     }
+    if history.problem.space.believes:
+        numbers["prior"] = pick.prior
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     nearest = known.numbers[fitted.nearest(known.cube.features(pick.row[None]))]
     origin: dict[str, JSON] = {

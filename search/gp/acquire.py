@@ -34,6 +34,7 @@ class Pick:
     mean: float
     sd: float
     gain: float
+    prior: float = 0.0  # what of the acquisition is the user's belief
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _brought_up_to_date(pool: Pool, ensemble: Ensemble) -> Pool:
 def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Effort) -> Pick | None:
     """The best untried row of the pool, or of what mutating the pool's best leads to."""
     logs = ensemble.improvements(pool.beliefs)
-    values, gain = mean_of(logs), largest_gain(logs)
+    values, gain = mean_of(logs) + candidates.favour(pool.rows), largest_gain(logs)
     places = candidates.best_untried(pool.rows, values, STARTS)
     if not places:
         return None
@@ -113,7 +114,8 @@ def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Eff
 
 
 def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
-    return ensemble.acquisition(ensemble.believe(candidates.cube.features(rows)))
+    values = ensemble.acquisition(ensemble.believe(candidates.cube.features(rows)))
+    return values + candidates.favour(rows)
 
 
 def _pick(
@@ -124,4 +126,4 @@ def _pick(
     mean, sd = moments(beliefs)
     # What all members agree on need not be where the plain ones alone expect most.
     gain = max(gain, largest_gain(ensemble.improvements(beliefs)))
-    return Pick(row[0], features, acquisition, mean, sd, gain)
+    return Pick(row[0], features, acquisition, mean, sd, gain, float(candidates.favour(row)[0]))

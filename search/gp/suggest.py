@@ -62,7 +62,7 @@ def _search(
     ensemble, aims = known.ensemble(fitted)
     if len(pending := cube.encode(history.pending())[-MAX_PENDING:]):
         ensemble = ensemble.pending(cube.features(pending))
-    candidates = Candidates(cube, rows, rng)
+    candidates = Candidates(cube, rows, rng, settings.prior_weight / len(taught))
     picks = choose(ensemble, candidates, best=known.best, count=count, rows=settings.candidates)
     told = Told(history, known, ensemble, aims.plain)
     return [told.suggestion(pick) for pick in picks], fitted
@@ -92,6 +92,8 @@ class Told:
             "sd": pick.sd * self.aims.scale,
             "expected_gain": pick.gain * self.aims.scale,
         }
+        if self.history.problem.space.believes:
+            numbers["prior"] = pick.prior
         finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
         nearest = self.known.numbers[int(np.argmax(self.ensemble.similarity(pick.features)))]
         origin = {"by": "gp", **finite, "seen": len(self.known), "nearest": nearest}

@@ -14,10 +14,11 @@ class Grid(Searcher):
     """Walks all combinations, the last parameter changing fastest, and is exhausted at the end.
 
     A continuous parameter takes `points` values that spread over its scale, both ends among them;
-    whole numbers, steps and choices take all of theirs.
+    whole numbers, steps and choices take all of theirs.  Under constraints they spread over what
+    the parameters before leave of the scale.
     """
 
-    features: ClassVar[frozenset[Feature]] = frozenset(Feature)
+    features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {Feature.PRIORS}
 
     points: Whole = 10
     kind: Literal["grid"] = "grid"

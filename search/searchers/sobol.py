@@ -10,11 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from search.searcher import Batch, Feature, History, Searcher, Suggestion
+from search.values import JSON
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from search.drawing import Drawing
 
 BLOCK = 64  # a power of two: SciPy warns about any other number at the start of a sequence
+RARE_BLOCK = 1024  # where constraints leave out most points
+RARE_DRAWS = 2**14  # and how many of them to look at for a batch
 LAST = 2**30 - 2**20  # SciPy's sequence has 2**30 points
 SCRAMBLE = 2**32 - 1  # a spawn key that no batch number reaches
 
@@ -22,20 +30,29 @@ SCRAMBLE = 2**32 - 1  # a spawn key that no batch number reaches
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sobol(Searcher):
-    """Fills the space evenly, whatever the results are."""
+    """Fills the space evenly, or as priors say, whatever the results are.
+
+    Points outside the constraints are passed over.  Where those leave next to nothing, the points
+    that are missing are drawn at random inside, and their origin says so.
+    """
 
     features: ClassVar[frozenset[Feature]] = frozenset(Feature)
 
     kind: Literal["sobol"] = "sobol"
 
     def suggest(self, history: History, count: int) -> Batch:
+        from search.drawing import Drawing
+        from search.encoding import Cube
         from search.fresh import leftovers, patience, take_fresh, taken_keys
 
-        seen = taken_keys(history)
+        seen, rng = taken_keys(history), history.rng()
+        drawing = Drawing(Cube(history.problem.space))
         draws = len(history.reserved) + patience(count)
-        found = take_fresh(_points(history, next_index(history), draws), seen, count)
-        rest = leftovers(history.problem.space, seen, count - len(found), history.rng())
-        for config in rest:
+        found = take_fresh(_points(history, drawing, draws), seen, count)
+        if drawing.region is not None and len(found) < count:
+            inside = _inside(drawing, rng, 64 + 4 * count)
+            found += take_fresh(inside, seen, count - len(found))
+        for config in leftovers(history.problem.space, seen, count - len(found), rng):
             found.append(Suggestion(config=config, origin={"by": "sobol"}))
         return Batch(suggestions=found, memo=history.memo, exhausted=len(found) < count)
 
@@ -48,17 +65,26 @@ def next_index(history: History) -> int:
     return max((i + 1 for i in indices if isinstance(i, int) and 0 <= i < LAST), default=0)
 
 
-def _points(history: History, start: int, count: int) -> Iterator[Suggestion]:
+def _points(history: History, drawing: Drawing, count: int) -> Iterator[Suggestion]:
+    """Points of the sequence, in blocks of which some points may be left out."""
     import numpy as np
     from scipy.stats.qmc import Sobol as Sequence
 
-    from search.encoding import Cube
-
-    cube = Cube(history.problem.space)
+    cube, start = drawing.cube, next_index(history)
+    free = drawing.region is None
+    size, count = (BLOCK, count) if free else (RARE_BLOCK, max(count, RARE_DRAWS))
     seed = np.random.SeedSequence(history.problem.seed, spawn_key=(SCRAMBLE,))
     sequence = Sequence(cube.width, scramble=True, rng=np.random.default_rng(seed))
     if start:  # SciPy overflows on fast_forward(0)
         sequence.fast_forward(start)
-    for block in range(start, start + count, BLOCK):
-        for index, row in enumerate(sequence.random(BLOCK), block):
-            yield Suggestion(config=cube.decode(row), origin={"by": "sobol", "index": index})
+    for block in range(start, start + count, size):
+        places, rows = drawing.legal(sequence.random(size))
+        for place, row in zip(places, rows, strict=True):
+            origin: dict[str, JSON] = {"by": "sobol", "index": block + int(place)}
+            yield Suggestion(config=cube.decode(row), origin=origin)
+
+
+def _inside(drawing: Drawing, rng: np.random.Generator, count: int) -> Iterator[Suggestion]:
+    for row in drawing.squeezed(rng, count):
+        origin = {"by": "sobol", "drawn": "at random, where the constraints leave little"}
+        yield Suggestion(config=drawing.cube.decode(row), origin=origin)

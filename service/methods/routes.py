@@ -21,7 +21,10 @@ router = APIRouter(route_class=StrictRoute, tags=["methods"])
 
 @router.post("/spaces:sample")
 async def sample(body: SpaceSample, caller: Reader) -> Sampled:
-    """Configs of a space, drawn uniformly on its declared scales; the same seed draws the same."""
+    """Configs of a space, drawn evenly on its declared scales or as priors say.
+
+    The same seed draws the same.
+    """
     return Sampled(configs=await asyncio.to_thread(draw, body.space, body.count, body.seed))
 
 

@@ -12,7 +12,7 @@ Scope: TypeAlias = Literal["read", "run", "write", "admin"]
 
 
 class SpaceSample(Body):
-    """Draw configs from a space, uniformly on its declared scales."""
+    """Draw configs from a space, evenly on its declared scales or as priors say."""
 
     space: SearchSpace
     count: Annotated[int, Field(ge=1, le=1_000)] = 10

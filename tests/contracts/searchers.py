@@ -15,11 +15,19 @@ from pydantic import TypeAdapter
 
 from search.encoding import config_key
 from search.problem import Objective, Problem
-from search.registry import SearcherSettings
+from search.registry import SearcherSettings, unsupported
 from search.searcher import MAX_MEMO_BYTES, Batch, History, Memo, Searcher
 from search.trial import Measurement, Trial, TrialState
 from search.values import Config
-from tests.contracts.spaces import SPACES, TINY, TINY_SIZES, space
+from tests.contracts.spaces import (
+    BELIEVED,
+    CONSTRAINED,
+    SPACES,
+    TINY,
+    TINY_CONSTRAINED,
+    TINY_SIZES,
+    space,
+)
 
 SETTINGS = TypeAdapter(SearcherSettings)
 HISTORY = TypeAdapter(History)
@@ -90,6 +98,12 @@ def study(searcher: Searcher, name: str) -> Study:
     return Study(problem, tuple(trials), memo, batches)
 
 
+def serves(searcher: Searcher, name: str) -> bool:
+    """Whether the searcher takes studies of this space; only of plain ones it must."""
+    problem = Problem(space=space(name), objectives=[Objective(metric="loss")])
+    return name in SPACES or name in TINY or not unsupported(problem, searcher)
+
+
 def keys(configs) -> list[str]:
     return [config_key(config) for config in configs]
 
@@ -103,11 +117,13 @@ class SearcherContract:
 
     searcher: ClassVar[Searcher]
     seeded: ClassVar[bool] = True
-    spaces: ClassVar[tuple[str, ...]] = tuple(SPACES)
+    spaces: ClassVar[tuple[str, ...]] = (*SPACES, *CONSTRAINED, *BELIEVED)
 
     def pytest_generate_tests(self, metafunc):
-        if "name" in metafunc.fixturenames:
-            metafunc.parametrize("name", self.spaces)
+        for argument, names in (("name", self.spaces), ("tiny", (*TINY, *TINY_CONSTRAINED))):
+            if argument in metafunc.fixturenames:
+                served = [name for name in names if serves(self.searcher, name)]
+                metafunc.parametrize(argument, served)
 
     def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):
         driven = study(self.searcher, name)
@@ -207,7 +223,6 @@ class SearcherContract:
         ]
         assert len(set(proposed(self.searcher.suggest(driven.history(trials=doubled), 2)))) == 2
 
-    @pytest.mark.parametrize("tiny", TINY)
     @pytest.mark.parametrize("count", [1, 100])
     def test_a_finite_space_is_used_up_and_then_exhausted(self, tiny, count):
         problem = Problem(space=space(tiny), objectives=[Objective(metric="loss")], seed=1)

@@ -4,6 +4,8 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from search.errors import InvalidSpace
+from search.linear import LinearConstraint
+from search.normal import Normal
 from search.parameters import (
     ChoiceParameter,
     Condition,
@@ -16,6 +18,12 @@ from search.space import SearchSpace
 
 def _when(parameter: str, *values: object) -> tuple[Condition, ...]:
     return (Condition(parameter=parameter, values=values),)
+
+
+def _sum(
+    *, at_least: float | None = None, at_most: float | None = None, **terms: float
+) -> LinearConstraint:
+    return LinearConstraint(terms=terms, at_least=at_least, at_most=at_most)
 
 
 OPTIMIZER = ChoiceParameter(name="optimizer", choices=("adamw", "sgd", "lion"))
@@ -59,6 +67,53 @@ SPACES: dict[str, tuple[Parameter, ...]] = {
         ),
     ),
 }
+# Spaces with more than parameters: `space` knows them too.
+CONSTRAINED: dict[str, tuple[tuple[Parameter, ...], tuple[LinearConstraint, ...]]] = {
+    "mixture": (
+        (
+            *(FloatParameter(name=f"x{k}", low=0, high=1) for k in range(5)),
+            OPTIMIZER,
+            FloatParameter(name="momentum", low=0, high=1, when=_when("optimizer", "sgd")),
+        ),
+        (_sum(at_most=0.01, **{f"x{k}": 1 for k in range(5)}),),
+    ),
+    "slice": (
+        (
+            FloatParameter(name="a", low=0, high=1),
+            FloatParameter(name="b", low=0, high=1),
+            FloatParameter(name="lr", low=1e-5, high=1e-1, log=True),
+        ),
+        (_sum(at_least=0.999, at_most=1.001, a=1, b=1), _sum(at_most=0.05, lr=1, b=0.05)),
+    ),
+    "exact": (
+        (
+            IntParameter(name="first", low=0, high=40),
+            IntParameter(name="second", low=1, high=64, log=True),
+            FloatParameter(name="share", low=0, high=1, step=0.25),
+            FloatParameter(name="rest", low=-100, high=100),
+        ),
+        (
+            _sum(at_least=32, at_most=32, first=1, second=1),
+            _sum(at_least=1, at_most=1, share=1, rest=1),
+        ),
+    ),
+}
+BELIEVED: dict[str, tuple[Parameter, ...]] = {
+    "priors": (
+        ChoiceParameter(name="optimizer", choices=("adamw", "sgd", "lion"), weights=(6, 3, 1)),
+        FloatParameter(name="lr", low=1e-5, high=1, log=True, prior=Normal(mean=1e-3, sd=0.5)),
+        FloatParameter(
+            name="momentum",
+            low=0,
+            high=1,
+            when=_when("optimizer", "sgd"),
+            prior=Normal(mean=0.9, sd=0.05),
+        ),
+        IntParameter(name="layers", low=1, high=30, prior=Normal(mean=4, sd=2)),
+        IntParameter(name="width", low=8, high=512, log=True, prior=Normal(mean=64, sd=0.3)),
+        FloatParameter(name="dropout", low=0, high=0.9, step=0.1, prior=Normal(mean=0, sd=0.2)),
+    ),
+}
 TINY: dict[str, tuple[Parameter, ...]] = {
     "one point": (ChoiceParameter(name="only", choices=(7,)),),
     "tiny": (IntParameter(name="n", low=1, high=3), ChoiceParameter(name="c", choices=("a", "b"))),
@@ -68,11 +123,34 @@ TINY: dict[str, tuple[Parameter, ...]] = {
     ),
 }
 TINY_SIZES = {"one point": 1, "tiny": 6, "tiny nested": 6}
+TINY_CONSTRAINED: dict[str, tuple[tuple[Parameter, ...], tuple[LinearConstraint, ...]]] = {
+    "tiny sum": (
+        (*(IntParameter(name=name, low=0, high=9) for name in "abc"), OPTIMIZER),
+        (_sum(at_least=2, at_most=2, a=1, b=1, c=1), _sum(at_most=0, a=1, b=-1)),
+    ),
+    "tiny float": (
+        (FloatParameter(name="x", low=0, high=9), IntParameter(name="n", low=1, high=3)),
+        (_sum(at_least=4, at_most=4, x=1, n=1),),
+    ),
+    "tiny lattice": (
+        tuple(FloatParameter(name=name, low=0, high=1, step=0.1) for name in "abcdef"),
+        (_sum(at_most=0.1, a=1, b=1, c=1, d=1, e=1, f=1),),
+    ),
+    "nothing": (
+        tuple(IntParameter(name=name, low=0, high=9) for name in "ab"),
+        (_sum(at_least=5, at_most=5, a=2, b=2),),
+    ),
+}
+TINY_SIZES |= {"tiny sum": 12, "tiny float": 3, "tiny lattice": 7, "nothing": 0}
 
 
 def space(name: str) -> SearchSpace:
     """One of the spaces above."""
-    return SearchSpace(parameters=(SPACES | TINY)[name])
+    constrained = CONSTRAINED | TINY_CONSTRAINED
+    if name in constrained:
+        parameters, constraints = constrained[name]
+        return SearchSpace(parameters=parameters, constraints=constraints)
+    return SearchSpace(parameters=(SPACES | BELIEVED | TINY)[name])
 
 
 @st.composite

@@ -19,7 +19,9 @@ async def test_searchers_and_schedulers_say_what_they_are(app_client: AsyncClien
     by_kind = {
         item["kind"]: item for item in (await app_client.get("/v1/searchers")).json()["items"]
     }
-    assert by_kind["botorch"]["features"] == by_kind["gp"]["features"] == ["conditions"]
+    served = ["conditions", "parameter_constraints", "priors"]
+    assert by_kind["botorch"]["features"] == by_kind["gp"]["features"] == served
+    assert "priors" not in by_kind["grid"]["features"]
 
 
 async def test_a_space_can_be_sampled(app_client: AsyncClient, space: Any) -> None:

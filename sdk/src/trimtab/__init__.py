@@ -12,6 +12,7 @@ Start with `Client`; `trimtab.errors` holds every error, `trimtab.models` what i
 """
 
 from trimtab._version import __version__
+from trimtab.belief import Normal
 from trimtab.client import Client
 from trimtab.decision import Decision
 from trimtab.errors import (
@@ -29,6 +30,7 @@ from trimtab.errors import (
     StudyPaused,
     TrimtabError,
 )
+from trimtab.linear import Linear
 from trimtab.run import Run
 from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter
 from trimtab.spec import Budget, Constraint, Maximize, Minimize, Objective
@@ -50,8 +52,10 @@ __all__ = [
     "Int",
     "InvalidSpec",
     "LeaseLost",
+    "Linear",
     "Maximize",
     "Minimize",
+    "Normal",
     "NotFound",
     "NothingToRun",
     "Objective",

@@ -5,7 +5,7 @@ from typing import Any
 
 from trimtab.errors import InvalidSpec
 from trimtab.models import Config, StudyInfo
-from trimtab.space import Parameter, space_to_json
+from trimtab.space import Part, space_to_json
 from trimtab.spec import Budget, Constraint, Method, method_to_json, objectives_to_json
 
 __all__ = ["create_body", "differences", "managed", "objectives_to_json", "space_to_json"]
@@ -14,7 +14,7 @@ __all__ = ["create_body", "differences", "managed", "objectives_to_json", "space
 def create_body(
     *,
     name: str,
-    space: Sequence[Parameter],
+    space: Sequence[Part],
     objectives: list[dict[str, Any]],
     constraints: Sequence[Constraint],
     searcher: Method,

@@ -14,7 +14,7 @@ from trimtab._pages import pages
 from trimtab._transport import Call, Transport
 from trimtab.errors import StudyExists
 from trimtab.models import Config, KeyItem, KeyMade, StudyInfo, StudyItem, TrialInfo, VersionInfo
-from trimtab.space import Parameter
+from trimtab.space import Part
 from trimtab.spec import Budget, Constraint, Method, Objective
 from trimtab.study import Study
 
@@ -51,7 +51,7 @@ class Client:
         self,
         name: str,
         *,
-        space: Sequence[Parameter],
+        space: Sequence[Part],
         maximize: str | None = None,
         minimize: str | None = None,
         objectives: Sequence[Objective] = (),
@@ -71,7 +71,9 @@ class Client:
     ) -> Study:
         """Create a study.
 
-        Give one of `maximize`, `minimize` and `objectives`.  `searcher` and `scheduler` are names
+        `space` lists parameters (tt.Float, tt.Int, tt.Choice, ...) and what must hold between them
+        (tt.Linear), while `constraints` are on what is measured.  Give one of `maximize`,
+        `minimize` and `objectives`.  `searcher` and `scheduler` are names
         or `{"kind": name, ...settings}`; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
         may lose, `max_failed` the failed trials after which the study pauses.
@@ -125,8 +127,11 @@ class Client:
         call = Call("GET", f"/v1/trials/{quote(trial, safe='')}")
         return self._transport.send(call).read(TrialInfo)
 
-    def sample(self, space: Sequence[Parameter], count: int = 10, *, seed: int = 0) -> list[Config]:
-        """Configs drawn uniformly from a space: a look at what it means, without a study."""
+    def sample(self, space: Sequence[Part], count: int = 10, *, seed: int = 0) -> list[Config]:
+        """Configs drawn from a space: a look at what it means, without a study.
+
+        Evenly on its scales, or as priors and weights say, where its constraints hold.
+        """
         body = {"space": _spec.space_to_json(space), "count": count, "seed": seed}
         answer = self._transport.send(Call("POST", "/v1/spaces:sample", body))
         return list(answer.body["configs"])

@@ -8,17 +8,22 @@
     ]
 
 A parameter with `when` is active only while each parameter named there has the value, or one of
-the values, given; while inactive it is absent from the config.  Each of these returns what travels
-to the server; what cannot be meant raises InvalidSpec here already.
+the values, given; while inactive it is absent from the config.  Where good values are expected is
+said with `prior=tt.Normal(mean, sd)` and `weights=[...]`, and a sum of values that must stay within
+bounds stands among the parameters: `tt.Linear({"a": 1, "b": 1}, at_most=1)`.  Each of these returns
+what travels to the server; what cannot be meant raises InvalidSpec here already.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from trimtab.belief import Normal, prior_to_json, weights_to_json
 from trimtab.errors import InvalidSpec
+from trimtab.linear import Linear
 from trimtab.models import Value
 
+Part: TypeAlias = "Parameter | Linear"
 When: TypeAlias = Mapping[str, Value | Sequence[Value]]
 LARGEST_INT = 2**53  # the integers that a JSON number holds exactly
 
@@ -68,6 +73,7 @@ def Float(  # noqa: N802 - reads as the type of a parameter
     step: float | None = None,
     default: float | None = None,
     when: When | None = None,
+    prior: Normal | None = None,
 ) -> Parameter:
     """A real number from low to high; with `step`, one of low, low + step, ..."""
     for value in (low, high, step, default):
@@ -75,9 +81,9 @@ def Float(  # noqa: N802 - reads as the type of a parameter
     _check_range(name, low, high, log=log, step=step, default=default)
     if log and step is not None:
         raise InvalidSpec(f"{name}: log and step exclude each other")
-    return Parameter(
-        "float", name, when, low=low, high=high, log=bool(log), step=step, default=default
-    )
+    believed = prior_to_json(name, prior, low, high)
+    fields = {"low": low, "high": high, "log": bool(log), "step": step, "default": default}
+    return Parameter("float", name, when, **fields, prior=believed)
 
 
 def Int(  # noqa: N802
@@ -89,6 +95,7 @@ def Int(  # noqa: N802
     step: int = 1,
     default: int | None = None,
     when: When | None = None,
+    prior: Normal | None = None,
 ) -> Parameter:
     """A whole number from low to high, both included; with `step`, one of low, low + step, ..."""
     for value in (low, high, step, default):
@@ -96,23 +103,36 @@ def Int(  # noqa: N802
     _check_range(name, low, high, log=log, step=step, default=default)
     if log and step != 1:
         raise InvalidSpec(f"{name}: log and step exclude each other")
-    return Parameter(
-        "int", name, when, low=low, high=high, log=bool(log), step=step, default=default
-    )
+    believed = prior_to_json(name, prior, low, high)
+    fields = {"low": low, "high": high, "log": bool(log), "step": step, "default": default}
+    return Parameter("int", name, when, **fields, prior=believed)
 
 
 def Choice(  # noqa: N802
-    name: str, choices: Sequence[Value], *, default: Value = None, when: When | None = None
+    name: str,
+    choices: Sequence[Value],
+    *,
+    default: Value = None,
+    when: When | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Parameter:
-    """One of the choices, of which none is nearer to another.  A default of None is no default."""
-    return _choice(name, choices, ordered=False, default=default, when=when)
+    """One of the choices, of which none is nearer to another.  A default of None is no default.
+
+    `weights` say how likely each is to be good; only their proportions count.
+    """
+    return _choice(name, choices, ordered=False, default=default, when=when, weights=weights)
 
 
 def Ordinal(  # noqa: N802
-    name: str, choices: Sequence[Value], *, default: Value = None, when: When | None = None
+    name: str,
+    choices: Sequence[Value],
+    *,
+    default: Value = None,
+    when: When | None = None,
+    weights: Sequence[float] | None = None,
 ) -> Parameter:
     """One of the choices, of which neighbours in the list are alike: small, medium, large."""
-    return _choice(name, choices, ordered=True, default=default, when=when)
+    return _choice(name, choices, ordered=True, default=default, when=when, weights=weights)
 
 
 def Bool(  # noqa: N802
@@ -129,18 +149,35 @@ def Fixed(name: str, value: Value, *, when: When | None = None) -> Parameter:  #
     return _choice(name, [value], ordered=False, default=value, when=when)
 
 
-def space_to_json(space: Sequence[Parameter]) -> dict[str, Any]:
+def space_to_json(space: Sequence[Part]) -> dict[str, Any]:
     """The search space as it travels; raises InvalidSpec when its parts do not fit together."""
     if isinstance(space, Parameter | str | Mapping):
         raise InvalidSpec('space: expected a list such as [tt.Float("lr", 1e-5, 1e-1, log=True)]')
-    parameters = list(space)
+    parameters = [part for part in space if not isinstance(part, Linear)]
+    constraints = [part for part in space if isinstance(part, Linear)]
     if not parameters:
         raise InvalidSpec("space: expected at least one parameter")
     earlier: dict[str, Parameter] = {}
     for parameter in parameters:
         _check_member(parameter, earlier)
         earlier[parameter.name] = parameter
-    return {"parameters": [parameter.to_json() for parameter in parameters]}
+    for constraint in constraints:
+        _check_terms(constraint, earlier)
+    return {
+        "parameters": [parameter.to_json() for parameter in parameters],
+        "constraints": [constraint.to_json() for constraint in constraints],
+    }
+
+
+def space_from_json(space: Mapping[str, Any]) -> list[Part]:
+    """The parts of a space that has travelled: what space_to_json makes it of."""
+    parts: list[Part] = []
+    for wire in space["parameters"]:
+        fields = {name: wire[name] for name in wire if name not in {"kind", "name", "when"}}
+        when = {condition["parameter"]: condition["in"] for condition in wire.get("when") or ()}
+        parts.append(Parameter(wire["kind"], wire["name"], when, **fields))
+    parts += [Linear(**constraint) for constraint in space.get("constraints") or ()]
+    return parts
 
 
 def _check_member(parameter: object, earlier: Mapping[str, Parameter]) -> None:
@@ -160,8 +197,24 @@ def _check_member(parameter: object, earlier: Mapping[str, Parameter]) -> None:
             )
 
 
+def _check_terms(constraint: Linear, parameters: Mapping[str, Parameter]) -> None:
+    for name in constraint.terms:
+        if name not in parameters:
+            raise InvalidSpec(f"tt.Linear: {name!r} is not a parameter of this space")
+        if parameters[name].to_json()["kind"] not in {"float", "int"}:
+            raise InvalidSpec(f"tt.Linear: only floats and ints add up, but {name!r} is a choice")
+        if parameters[name].parents:
+            raise InvalidSpec(f"tt.Linear: {name!r} has a `when`, and is not in every config")
+
+
 def _choice(
-    name: str, choices: Sequence[Value], *, ordered: bool, default: Value, when: When | None
+    name: str,
+    choices: Sequence[Value],
+    *,
+    ordered: bool,
+    default: Value,
+    when: When | None,
+    weights: Sequence[float] | None = None,
 ) -> Parameter:
     if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
         raise InvalidSpec(f"{name}: expected a list of choices, got {choices!r}")
@@ -172,7 +225,9 @@ def _choice(
             raise InvalidSpec(f"{name}: the choice {choice!r} is given twice")
     if default is not None and _key(default) not in keys:
         raise InvalidSpec(f"{name}: the default {default!r} is none of the choices {listed}")
-    return Parameter("choice", name, when, choices=listed, ordered=ordered, default=default)
+    fields = {"choices": listed, "ordered": ordered, "default": default}
+    believed = weights_to_json(name, weights, len(listed))
+    return Parameter("choice", name, when, **fields, weights=believed)
 
 
 def _conditions(name: str, when: When | None) -> list[dict[str, Any]]:

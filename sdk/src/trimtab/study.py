@@ -32,6 +32,7 @@ from trimtab.models import (
     Trials,
 )
 from trimtab.run import Run
+from trimtab.space import Part, space_from_json
 from trimtab.spec import Budget
 from trimtab.trial import Metrics, Trial
 
@@ -65,6 +66,11 @@ class Study:
     def state(self) -> str:
         """Its state now: active, paused, stopped or completed."""
         return self.refresh().state
+
+    @property
+    def space(self) -> list[Part]:
+        """Its search space, as create_study takes it: `space=other.space` searches the same."""
+        return space_from_json(self.info.space)
 
     def refresh(self) -> StudyInfo:
         """Read the study again."""
