@@ -10,7 +10,7 @@ from search.earlier import EarlierStudy, check_earlier
 from search.errors import InvalidProblem
 from search.parameters import NAME, Parameter
 from search.space import SearchSpace
-from search.values import Real, Whole, Wire
+from search.values import Flag, Real, Whole, Wire
 
 MAX_OBJECTIVES = 8
 MAX_CONSTRAINTS = 16
@@ -22,12 +22,15 @@ class Objective(Wire):
 
     `read` says which of a trial's measured values counts when `tell` gave none: the last step's,
     or the best over its steps.  `reference` is the worst value worth having (several objectives).
+    `noisy` says that the same config gives another value each time: the best trial is then the one
+    of which a model expects most, not the one that was measured best.
     """
 
     metric: str
     goal: Literal["minimize", "maximize"] = "minimize"
     read: Literal["last", "best"] = "last"
     reference: Real | None = None
+    noisy: Flag = False
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
@@ -108,6 +111,10 @@ class Problem(Wire):
         for metric in metrics:
             if metrics.count(metric) > 1:
                 raise InvalidProblem(f"objective {metric!r} is given twice")
+        if len(metrics) > 1 and any(objective.noisy for objective in self.objectives):
+            raise InvalidProblem(
+                "noisy says how the best trial is chosen, and with several objectives there is none"
+            )
 
 
 def check_metric_name(name: str) -> None:

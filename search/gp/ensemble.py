@@ -135,18 +135,31 @@ class Ensemble:
 
     def acquisition(self, beliefs: Sequence[Belief]) -> Floats:
         """The logarithm of the mean of the members' expected improvements."""
-        logs = [
+        return mean_of(self.improvements(beliefs))
+
+    def improvements(self, beliefs: Sequence[Belief]) -> list[Floats]:
+        """The logarithms of each member's expected improvements on its best mean."""
+        return [
             log_expected_improvement(belief.mean, belief.sd, member.best)
             for member, belief in zip(self.members, beliefs, strict=True)
         ]
-        found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
-        return found
 
     def similarity(self, features: Floats) -> Floats:
         """How alike the plain members hold one row and each point they know, 0 to 1."""
         whole = self.whole(features)
         found: Floats = np.mean([m.correlation(whole) for m in self.members[:PLAIN]], axis=0)
         return found
+
+
+def mean_of(logs: Sequence[Floats]) -> Floats:
+    """The logarithm of the mean of what these are the logarithms of."""
+    found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
+    return found
+
+
+def largest_gain(logs: Sequence[Floats]) -> float:
+    """The most that any of the points is expected to improve, by the plain members."""
+    return math.exp(float(np.max(mean_of(logs[:PLAIN]))))
 
 
 def moments(beliefs: Sequence[Belief]) -> tuple[float, float]:

@@ -107,6 +107,7 @@ class Told:
             "acquisition": pick.acquisition,
             "mean": sign * self.aims.loss(pick.mean),
             "sd": pick.sd * self.aims.scale,
+            "expected_gain": pick.gain * self.aims.scale,
         }
         if self.history.problem.space.believes:
             numbers["prior"] = pick.prior

@@ -91,7 +91,7 @@ class BoTorch(Searcher):
             from search.bayes import transfer
 
             return transfer.suggest(self, history, count)
-        if self._plain(history.problem):
+        if self.plain(history.problem):
             from search.bayes.suggest import suggest
 
             return suggest(self, history, count)
@@ -99,8 +99,9 @@ class BoTorch(Searcher):
 
         return suggest_generally(self, history, count)
 
-    def _plain(self, problem: Problem) -> bool:
+    def plain(self, problem: Problem) -> bool:
         """Whether the quick way for one objective and nothing else will do."""
-        one = len(problem.objectives) == 1 and not problem.constraints
+        one = len(problem.objectives) == 1 and not (problem.constraints or problem.earlier)
         usual = self.acquisition in ("auto", "log_nei")
-        return one and usual and self.cost is None and not self.input_noise
+        special = (self.cost, self.input_noise, self.fidelity, self.surrogate)
+        return one and usual and not any(special)

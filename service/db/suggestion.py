@@ -37,6 +37,8 @@ batch = Table(
     Column("exhausted", Text),  # why the space is at its end, if it is
     Column("error", Text),  # why Sobol answered instead
     Column("seconds", Double),
+    Column("seen", Integer),  # finished trials that it had read
+    Column("expected_gain", Double),  # the largest of its suggestions, if a model made them
     created_at(),
     Column("finished_at", Timestamp),
     Index("uq_batch_running", "study_id", unique=True, postgresql_where=text("state = 'running'")),

@@ -1,5 +1,6 @@
 """All tables in one place, for those who need the whole schema."""
 
+from service.db.insight import insight
 from service.db.measurement import decision, metric, standing
 from service.db.metadata import metadata
 from service.db.project import api_key, idempotency, project
@@ -18,6 +19,7 @@ __all__ = [
     "demand",
     "event",
     "idempotency",
+    "insight",
     "lease",
     "liveness",
     "metadata",

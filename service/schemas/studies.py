@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from search.parameters import Parameter
 from search.problem import Objective, OutcomeConstraint
@@ -24,8 +24,38 @@ class Budget(Body):
         Annotated[float, Field(gt=0, le=100_000, description="since its first trial began")] | None
     ) = None
     target: (
-        Annotated[float, Field(description="of the first objective, reached or passed")] | None
+        Annotated[float, Field(description="of the first objective, measured: reached or passed")]
+        | None
     ) = None
+    min_expected_gain: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                description="in units of the objective: the study ends when a model expects less "
+                "of every config; for one objective and a searcher that has such a model",
+            ),
+        ]
+        | None
+    ) = None
+    patience: (
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=100,
+                description="how many times in a row, each with new results, so little must be "
+                "expected; 5 by default",
+            ),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _patience_is_for_something(self) -> "Budget":
+        if self.patience is not None and self.min_expected_gain is None:
+            raise ValueError("patience is for min_expected_gain: give that too")
+        return self
 
 
 class Program(Body):
@@ -140,8 +170,21 @@ class Counts(Body):
     cancelled: int = 0
 
 
-class BestSummary(Body):
-    """The best completed trial, in short."""
+class ChosenBy(Body):
+    """How the best trial was chosen: by its measured value, or by what a model expects of it.
+
+    A noisy objective's best is the latter, with `mean` and `sd` of what its config gives, once a
+    model has seen results: `seen` of them.
+    """
+
+    by: Literal["measured", "posterior_mean"] = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured."""
 
     trial: str
     number: int
@@ -240,5 +283,9 @@ class BatchItem(Body):
     error: str | None
     exhausted: str | None
     seconds: float | None
+    seen: Annotated[int | None, Field(description="finished trials that it had read")]
+    expected_gain: Annotated[
+        float | None, Field(description="the largest of its suggestions, if a model made them")
+    ]
     created_at: datetime
     finished_at: datetime | None

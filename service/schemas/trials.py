@@ -361,18 +361,6 @@ class Logs(Body):
     items: list[LogItem]
 
 
-class Best(Body):
-    """The best completed trial, null while there is none."""
-
-    trial: TrialItem | None
-
-
-class Pareto(Body):
-    """The completed trials that no other one beats in every objective."""
-
-    items: list[TrialItem]
-
-
 class Changes(Body):
     """Trials that changed after `since`, oldest change first; ask again from `version`."""
 

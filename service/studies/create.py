@@ -18,7 +18,9 @@ from search.values import Value, canonical_json
 from service.errors import InvalidRequest, StudyExists, UnsupportedStudy
 from service.events.log import log
 from service.ids import STUDY_ID, new_study_id
-from service.schemas.studies import StudyCreate
+from service.insights.store import keep_best
+from service.schemas.studies import Budget, StudyCreate
+from service.studies.budget import budget_values, check_budget
 from service.studies.spec import Spec, dump_spec
 from service.studies.transfer import Taken, store_earlier, take_earlier
 from service.trials.enqueue import check_configs, enqueue
@@ -30,10 +32,11 @@ TAKEN_NAME = "select 1 from study where project_id = %s and name = %s and delete
 INSERT = """
 with made as (
     insert into study (public_id, project_id, name, seed, notes, tags, budget_trials, budget_hours,
-                       budget_target, max_running, max_attempts, max_failed, lease_seconds, managed)
+                       budget_target, budget_gain, budget_patience, max_running, max_attempts,
+                       max_failed, lease_seconds, managed)
     values (%(public_id)s, %(project)s, %(name)s, %(seed)s, %(notes)s, %(tags)s, %(trials)s,
-            %(hours)s, %(target)s, %(max_running)s, %(max_attempts)s, %(max_failed)s,
-            %(lease_seconds)s, %(managed)s)
+            %(hours)s, %(target)s, %(min_expected_gain)s, %(patience)s, %(max_running)s,
+            %(max_attempts)s, %(max_failed)s, %(lease_seconds)s, %(managed)s)
     returning id
 ), spec as (
     insert into study_spec (study_id, version, space, objectives, constraints, context, searcher,
@@ -70,6 +73,9 @@ async def create_study(connection: AsyncConnection[Any], project_id: int, body: 
     assert row is not None
     await store_earlier(connection, row[0], taken)
     await log(connection, row[0], None, "study_created", {"name": body.name})
+    objective = spec.problem.objectives[0]
+    if objective.noisy:
+        await keep_best(connection, row[0], objective.metric)
     for origin, wanted in configs:
         if wanted:
             await enqueue(connection, row[0], wanted, replicate=False, origin={"by": origin})
@@ -93,7 +99,9 @@ def _spec(body: StudyCreate) -> Spec:
         )
     except SearchError as error:
         raise InvalidRequest(str(error)) from None
-    return _supported(Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler))
+    return _supported(
+        Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler), body.budget
+    )
 
 
 async def _with_earlier(
@@ -108,10 +116,10 @@ async def _with_earlier(
         raise _exists(body.name)
     taken = await take_earlier(connection, project_id, body.transfer, spec.problem)
     problem = replace(spec.problem, earlier=[entry.study for entry in taken])
-    return _supported(replace(spec, problem=problem)), taken
+    return _supported(replace(spec, problem=problem), body.budget), taken
 
 
-def _supported(spec: Spec) -> Spec:
+def _supported(spec: Spec, budget: Budget) -> Spec:
     if spec.searcher.planned_steps() is not None and not isinstance(spec.scheduler, Full):
         reason = (
             f"searcher {spec.searcher.kind_of()!r} plans how far each trial runs, and scheduler "
@@ -124,6 +132,7 @@ def _supported(spec: Spec) -> Spec:
             f"searcher {spec.searcher.kind_of()!r}: {'; '.join(reasons)}",
             errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
         )
+    check_budget(budget, spec)
     return spec
 
 
@@ -173,7 +182,7 @@ def _values(body: StudyCreate, spec: Spec, project_id: int, public_id: str) -> M
         "seed": spec.problem.seed,
         "notes": body.notes,
         "tags": body.tags,
-        **body.budget.model_dump(),
+        **budget_values(body.budget),
         "max_running": body.max_running,
         "max_attempts": body.max_attempts,
         "max_failed": body.max_failed,

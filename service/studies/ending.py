@@ -80,6 +80,7 @@ DELETE = (
     """,
     "delete from demand where study_id = %(study)s",
     "delete from study_earlier where study_id = %(study)s",
+    "delete from insight where study_id = %(study)s",
 )
 CLEANED = """
 update study set settled = true where id = %(study)s and state = 'deleted'

@@ -8,13 +8,13 @@ from psycopg import AsyncConnection
 from service.db.rows import Row, fetch_all, fetch_one
 from service.schemas.studies import (
     BestSummary,
-    Budget,
     Counts,
     Managed,
     Study,
     StudyItem,
     Transferred,
 )
+from service.studies.budget import budget_of
 from service.studies.completion import FEASIBLE
 from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
@@ -48,6 +48,15 @@ select s.id as study_id, b.*
         order by t.objective desc, t.number limit 1)) b
  where s.id = any(%(studies)s) and jsonb_array_length(v.objectives) = 1
 """  # noqa: S608
+
+# Of noisy objectives, once a model has been asked.
+EXPECTED = """
+select i.study_id, t.public_id, t.number, t.objective, t.config, t.context, 'posterior_mean' as by,
+       (i.body ->> 'mean')::float8 as mean, (i.body ->> 'sd')::float8 as sd, i.seen
+  from insight i
+  join trial t on t.study_id = i.study_id and t.number = (i.body ->> 'number')::int
+ where i.study_id = any(%(studies)s) and i.kind = 'best'
+"""
 
 
 async def read_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Study:
@@ -83,6 +92,7 @@ async def best_summaries(
 ) -> dict[int, BestSummary]:
     """The best completed trial of each study that has one objective and such a trial."""
     rows = await fetch_all(connection, BEST, {"studies": studies})
+    rows += await fetch_all(connection, EXPECTED, {"studies": studies})
     return {row["study_id"]: _best(row) for row in rows}
 
 
@@ -93,12 +103,7 @@ def _best(row: Row) -> BestSummary:
         value=row["objective"],
         config=row["config"],
         context=row["context"] or {},
-    )
-
-
-def _budget(row: Row) -> Budget:
-    return Budget(
-        trials=row["budget_trials"], hours=row["budget_hours"], target=row["budget_target"]
+        **{name: row[name] for name in ("by", "mean", "sd", "seen") if name in row},
     )
 
 
@@ -132,7 +137,7 @@ def _study(
         context=list(spec.problem.context),
         searcher=spec.searcher,  # type: ignore[arg-type]
         scheduler=spec.scheduler,  # type: ignore[arg-type]
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,
@@ -145,7 +150,7 @@ def _item(row: Row, counts: Counts, best: BestSummary | None) -> StudyItem:
     return StudyItem(
         id=row["public_id"],
         objectives=list(OBJECTIVES.validate_python(row["objectives"])),
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,

@@ -89,7 +89,7 @@ FINISH = """
 update batch
    set state = 'done', finished_at = clock_timestamp(), watermark = %(watermark)s,
        pending = %(pending)s, memo = %(memo)s, exhausted = %(exhausted)s, error = %(error)s,
-       seconds = %(seconds)s
+       seconds = %(seconds)s, seen = %(seen)s, expected_gain = %(expected_gain)s
  where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
    and state = 'running'
 """
@@ -147,6 +147,12 @@ class Made:
     error: str | None
     seconds: float
     context: Config = field(default_factory=dict)
+
+    @property
+    def expected_gain(self) -> float | None:
+        """The largest that a suggestion promises; None if none of them does."""
+        told = [proposal.origin.get("expected_gain") for proposal in self.proposals]
+        return max((float(gain) for gain in told if isinstance(gain, int | float)), default=None)
 
 
 async def begin(
@@ -230,6 +236,8 @@ async def finish(connection: AsyncConnection[Any], lease: BatchLease, made: Made
         "exhausted": made.exhausted,
         "error": made.error,
         "seconds": made.seconds,
+        "seen": made.seen,
+        "expected_gain": made.expected_gain,
     }
     if (await connection.execute(FINISH, values)).rowcount != 1:
         return False

@@ -25,6 +25,7 @@ class Lanes:
 
     quick: Lane
     models: Lane
+    insights: Lane = field(default_factory=lambda: Lane(1))
     _loading: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
 
     def load_models(self, modules: tuple[str, ...]) -> None:
@@ -39,6 +40,7 @@ class Lanes:
         await asyncio.gather(*self._loading.values(), return_exceptions=True)
         await self.quick.close()
         await self.models.close()
+        await self.insights.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from service.studies.spec import Spec, load_spec
 from service.studies.transfer import with_earlier
 from service.suggester.children import Lane
 from service.suggester.compute import Computing, Lanes
+from service.suggester.insights import Insights
 from service.suggester.listen import listen
 from service.suggester.models import QUICK, model_from, modules
 from service.suggester.plan import Pace, Plan, plan
@@ -175,11 +176,23 @@ async def serve(settings: Settings) -> None:
     await pool.open(wait=False)
     lanes = Lanes(quick=Lane(1), models=Lane(settings.fit_processes))
     suggester = Suggester(pool, lanes, settings)
+    insights = Insights(
+        pool,
+        lanes.insights,
+        fit_seconds=settings.fit_seconds,
+        lease_seconds=settings.batch_seconds,
+    )
+
+    def heard(payload: str | None) -> None:
+        suggester.wake(payload)
+        insights.wake()
+
     conninfo = pool.conninfo
     assert isinstance(conninfo, str)
     tasks = [
         asyncio.create_task(suggester.run(), name="suggester"),
-        asyncio.create_task(listen(conninfo, CHANNEL, suggester.wake), name="demand"),
+        asyncio.create_task(insights.run(), name="insights"),
+        asyncio.create_task(listen(conninfo, CHANNEL, heard), name="demand"),
     ]
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

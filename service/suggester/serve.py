@@ -13,6 +13,7 @@ from service.db.engine import HotPool
 from service.events.log import log as log_event
 from service.leases.rows import fetch
 from service.observability.logs import log, where
+from service.studies.completion import complete_if_done
 from service.studies.spec import Spec
 from service.suggester.batches import (
     BatchLease,
@@ -152,6 +153,10 @@ class Serving:
             if made.error is not None and made.error != before.error:
                 await _tell(connection, lease, made.error)
             done = True
+        if made.expected_gain is not None:
+            # After the batch, and not with it: a study is locked last, and by itself.
+            async with self._pool.connection() as connection, connection.transaction():
+                await complete_if_done(connection, lease.study_id)
         return done and bool(made.proposals or made.exhausted)
 
     async def _keep(self, lease: BatchLease) -> None:

@@ -8,7 +8,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from search.problem import Problem
 from search.searcher import MAX_MEMO_BYTES, Memo, Searcher
@@ -38,6 +38,16 @@ class Fit:
     context: Config = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """An insight to be worked out: a metric's explanation, or the best trial of a noisy one."""
+
+    kind: Literal["explanation", "best"]
+    metric: str
+    problem: Problem
+    trials: Sequence[Trial]
+
+
 @dataclass(frozen=True, slots=True)
 class WarmUp:
     """Load what batches need, so that the first one does not wait for it."""
@@ -47,7 +57,7 @@ class WarmUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A batch that was computed, or why it was not."""
+    """A batch that was computed, or the body of an insight; or why there is none."""
 
     suggestions: Sequence[tuple[Config, Mapping[str, JSON], int | None]] = ()  # the last: until
     memo: Memo | None = None
@@ -56,6 +66,7 @@ class Answer:
     pending: Sequence[Config] = ()
     seconds: float = 0.0
     error: str | None = None
+    body: JSON = None
 
 
 def write_answer(answer: Answer) -> bytes:
@@ -75,6 +86,7 @@ def write_answer(answer: Answer) -> bytes:
         "pending": [dict(config) for config in answer.pending],
         "seconds": answer.seconds,
         "error": answer.error,
+        "body": answer.body,
     }
     return json.dumps(body, allow_nan=False).encode()
 

@@ -208,7 +208,8 @@ async def test_a_study_is_handed_to_the_fleet_and_taken_back(
         "/v1/studies/digits", json={"budget": {"hours": 2}}, headers={"If-Match": "*"}
     )
     budget = (await app_client.get("/v1/studies/digits")).json()["budget"]
-    assert budget == {"trials": None, "hours": 2.0, "target": None}  # a budget is given as a whole
+    assert budget.pop("hours") == 2.0
+    assert set(budget.values()) == {None}  # a budget is given as a whole
 
 
 async def test_a_patch_says_what_it_has_read(app_client: AsyncClient, make: Any) -> None:

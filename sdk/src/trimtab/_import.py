@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab.models import write_numbers
+from trimtab._numbers import write_numbers
 
 
 def trial_to_json(trial: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trimtab._numbers import write_numbers
 from trimtab._reporter import OUTAGES
 from trimtab._retry import Retry
 from trimtab.errors import Infeasible, InvalidRequest, LeaseLost, Released
-from trimtab.models import write_numbers
 
 if TYPE_CHECKING:
     from trimtab.trial import Trial

@@ -3,8 +3,6 @@
 Fields that a newer server adds are ignored, so that an older SDK goes on working.
 """
 
-import math
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -50,8 +48,20 @@ class Counts(Wire):
         return self.completed + self.stopped + self.infeasible + self.failed + self.cancelled
 
 
-class BestSummary(Wire):
-    """The best completed trial, in short."""
+class ChosenBy(Wire):
+    """How the best trial was chosen: `measured`, or `posterior_mean` where the objective is noisy.
+
+    Then `mean` and `sd` are what a model that has seen `seen` results expects of its config.
+    """
+
+    by: str = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured."""
 
     trial: str
     number: int
@@ -67,6 +77,7 @@ class ObjectiveInfo(Wire):
     goal: str
     read: str = "last"
     reference: float | None = None
+    noisy: bool = False
 
 
 class BudgetInfo(Wire):
@@ -75,6 +86,8 @@ class BudgetInfo(Wire):
     trials: int | None = None
     hours: float | None = None
     target: float | None = None
+    min_expected_gain: float | None = None
+    patience: int | None = None
 
 
 class StudyItem(Wire):
@@ -253,10 +266,21 @@ class TrialInfo(Wire):
     checkpoint: CheckpointOffer | None = None
 
 
-class BestTrial(Wire):
+class Best(TrialInfo, ChosenBy):
+    """The best completed trial, and how it was chosen."""
+
+
+class BestTrial(ChosenBy):
     """The best completed trial, if there is one."""
 
     trial: TrialInfo | None
+
+    def read(self) -> Best | None:
+        """The trial, which knows how it was chosen."""
+        if self.trial is None:
+            return None
+        how = {name: getattr(self, name) for name in ChosenBy.model_fields}
+        return Best(**self.trial.model_dump(), **how)
 
 
 class Trials(Wire):
@@ -359,17 +383,3 @@ class VersionInfo(Wire):
     server: str
     api: str
     oldest_sdk: str
-
-
-def write_number(value: float) -> float | str:
-    """A float as JSON can carry it: "NaN", "Infinity" and "-Infinity" are strings."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def write_numbers(values: Mapping[str, float]) -> dict[str, float | str]:
-    """Metric values as JSON can carry them."""
-    return {name: write_number(value) for name, value in values.items()}

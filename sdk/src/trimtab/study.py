@@ -12,8 +12,10 @@ from trimtab._pages import pages
 from trimtab._retry import Retry
 from trimtab._transport import Answer, Call, Transport, raise_for
 from trimtab.errors import NotFound, RevisionConflict
+from trimtab.explanation import Explanation
 from trimtab.models import (
     ENDED_STUDY,
+    Best,
     BestTrial,
     Changes,
     Config,
@@ -199,9 +201,23 @@ class Study:
     # Looking
 
     @property
-    def best(self) -> TrialInfo | None:
-        """The best completed trial, None while there is none."""
-        return self._get("/best").read(BestTrial).trial
+    def best(self) -> Best | None:
+        """The best completed trial, None while there is none.
+
+        Of a noisy objective it is the one of which a model expects most: `by` says so, `mean` and
+        `sd` what it expects.
+        """
+        return self._get("/best").read(BestTrial).read()
+
+    def explain(self, metric: str | None = None, *, timeout: float = 60.0) -> Explanation:
+        """Which parameters matter and how, and how far to trust that; print it for a table.
+
+        Of the first objective, or of any metric that an objective or a constraint names.  It is
+        worked out when it is asked for; raises NotReady after `timeout` seconds without any.
+        """
+        from trimtab._explain import explain
+
+        return explain(self._transport, self._path, metric, timeout)
 
     def pareto(self) -> list[TrialInfo]:
         """The completed trials that no other one beats in every objective."""
