@@ -1,8 +1,9 @@
 """Which searchers say how much there is still to gain: for ending a study when that is little."""
 
+from search.choices import choices
 from search.problem import Problem
 from search.searcher import Searcher
-from search.searchers.auto import AutoSearcher, refusals
+from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
 from search.searchers.gp import GP
 from search.searchers.phased import Phased
@@ -22,7 +23,7 @@ def foresees(searcher: Searcher, problem: Problem) -> bool:
         case GP():
             return True
         case AutoSearcher():
-            return not refusals(problem)
+            return all(foresees(choice.searcher, problem) for choice in choices(problem))
         case Phased():
             return foresees(searcher.then, problem)
         case _:

@@ -14,7 +14,7 @@ from search.schedulers.asha import ASHA
 from search.schedulers.auto import AutoScheduler
 from search.schedulers.full import Full
 from search.schedulers.median import Median
-from search.searcher import Searcher, features_of
+from search.searcher import Searcher, unsupported
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
@@ -69,13 +69,6 @@ SEARCHERS: Mapping[str, type[Searcher]] = {
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)
 }
-
-
-def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
-    """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
-    supported = searcher.supports() | searcher.aids
-    lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
-    return (*lacking, *searcher.objections(problem))
 
 
 def check_supported(problem: Problem, searcher: Searcher) -> None:

@@ -166,3 +166,10 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
         yield Feature.CONTEXTS, "it does not take a context that is given with the ask"
     if problem.earlier:
         yield Aid.TRANSFER, "it does not learn from earlier studies"
+
+
+def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
+    """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
+    supported = searcher.supports() | searcher.aids
+    lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
+    return (*lacking, *searcher.objections(problem))

@@ -1,11 +1,11 @@
 """One searcher for the first trials, another for the rest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
+from search.nested import read_memos, write_memos
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Memo, Searcher
+from search.searcher import Batch, Feature, History, Searcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
@@ -18,15 +18,12 @@ from search.searchers.sobol import Sobol
 from search.searchers.tpe import TPE
 from search.searchers.turbo import TuRBO
 from search.settings import check_range
-from search.values import JSON, Tagged, Whole
+from search.values import Tagged, Whole
 
 Part: TypeAlias = Annotated[
     Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | Forest | NSGA2 | TPE | TuRBO,
     Tagged(),
 ]
-
-VERSION = 1
-PARTS = ("first", "then")
 
 
 @final
@@ -58,7 +55,7 @@ class Phased(Searcher):
         return self.then.planned_steps() or self.first.planned_steps()
 
     def suggest(self, history: History, count: int) -> Batch:
-        memos = _read(history.memo)
+        memos = read_memos(history.memo)
         early = min(count, max(0, self.after - len(history.trials) - len(history.reserved)))
         begin = Batch(suggestions=(), memo=memos.get("first"))
         if early:
@@ -72,26 +69,6 @@ class Phased(Searcher):
             end = self.then.suggest(later, count - len(proposed))
         return Batch(
             suggestions=[*begin.suggestions, *end.suggestions],
-            memo=_write(first=begin.memo, then=end.memo),
+            memo=write_memos(first=begin.memo, then=end.memo),
             exhausted=end.exhausted,
         )
-
-
-def _read(memo: Memo | None) -> Mapping[str, Memo]:
-    """The memos of the parts; whatever is not one of ours reads as none."""
-    if memo is None or memo.version != VERSION or not isinstance(memo.data, dict):
-        return {}
-    return {name: found for name in PARTS if (found := _part(memo.data.get(name)))}
-
-
-def _part(part: JSON) -> Memo | None:
-    if not isinstance(part, dict) or not isinstance(version := part.get("version"), int):
-        return None
-    return Memo(version=version, data=part.get("data"))
-
-
-def _write(**memos: Memo | None) -> Memo | None:
-    data: dict[str, JSON] = {
-        name: {"version": memo.version, "data": memo.data} for name, memo in memos.items() if memo
-    }
-    return Memo(version=VERSION, data=data) if data else None

@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 
 from search.errors import SearchError
 from search.problem import Problem
-from search.registry import unsupported
 from search.schedulers.full import Full
+from search.searcher import unsupported
 from search.space import SearchSpace
 from search.values import Value, canonical_json
 from service.errors import InvalidRequest, StudyExists, UnsupportedStudy

@@ -68,7 +68,7 @@ class Computing:
         Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
         """
         lane = self._lanes.models if order.model else self._lanes.quick
-        needed = modules(order.spec.searcher) if order.model else ()
+        needed = modules(order.spec.searcher, order.spec.problem) if order.model else ()
         async with lane.child(order.lease.study_id, modules=needed) as child:
             fit, before, superseded = await self._fit(order, child)
             begun = time.monotonic()
@@ -117,7 +117,7 @@ class Computing:
             memo=before.memo,
             reserved=before.buffer[:kept],
             count=plan.count,
-            modules=modules(order.spec.searcher) if order.model else (),
+            modules=modules(order.spec.searcher, order.spec.problem) if order.model else (),
             context=order.context,
         )
         return fit, before, before.buffer[kept:]

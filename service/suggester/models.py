@@ -1,10 +1,11 @@
 """Which searchers fit a model, from which trial on, and what must be loaded for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from search.choices import choices
 from search.problem import Problem
 from search.searcher import Searcher
-from search.searchers.auto import AutoSearcher, refusals
+from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
@@ -21,7 +22,6 @@ from search.searchers.turbo import TuRBO
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
 
 MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
-    AutoSearcher: ("search.gp.suggest",),
     BoTorch: (
         "search.bayes.suggest",
         "search.bayes.general",
@@ -51,17 +51,30 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
                 return 0
             return None if model_from(searcher.then, problem) is None else searcher.after
         case AutoSearcher():
-            return None if refusals(problem) else searcher.first_trials(problem)
+            return _auto_from(searcher, problem)
         case Forest() | TPE():
             return searcher.initial
         case _:
             return 0
 
 
-def modules(searcher: Searcher) -> tuple[str, ...]:
+def _auto_from(searcher: AutoSearcher, problem: Problem) -> int | None:
+    covered = [choice.covered for choice in choices(problem)]
+    if not covered:
+        return None
+    return searcher.first_trials(problem) if all(covered) else 0
+
+
+def modules(searcher: Searcher, problem: Problem) -> tuple[str, ...]:
     """What the searcher's fits import: to be loaded before one is timed."""
+    if isinstance(searcher, AutoSearcher):
+        return _together((choice.searcher for choice in choices(problem)), problem)
     if isinstance(searcher, Phased):
-        return tuple(dict.fromkeys((*modules(searcher.first), *modules(searcher.then))))
+        return _together((searcher.first, searcher.then), problem)
     if isinstance(searcher, BoTorch) and searcher.surrogate is not None:
         return ("search.surrogates.suggest",)
     return MODULES.get(type(searcher), ())
+
+
+def _together(searchers: Iterable[Searcher], problem: Problem) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for each in searchers for name in modules(each, problem)))

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from search.encoding import config_key
 from search.parameters import ChoiceParameter
 from search.problem import Objective, OutcomeConstraint, Problem
-from search.registry import SearcherSettings, unsupported
-from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher
+from search.registry import SearcherSettings
+from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher, unsupported
 from search.trial import Measurement, Trial, TrialState
 from search.values import Config
 from tests.contracts.spaces import (

@@ -13,8 +13,8 @@ from search.cma.run import Run, first_run, next_run
 from search.encoding import Cube
 from search.parameters import ChoiceParameter, IntParameter
 from search.problem import Objective, OutcomeConstraint
-from search.registry import SearcherSettings, unsupported
-from search.searcher import MAX_MEMO_BYTES, History, Memo
+from search.registry import SearcherSettings
+from search.searcher import MAX_MEMO_BYTES, History, Memo, unsupported
 from search.searchers.cmaes import CMAES
 from search.searchers.random import Random
 from search.trial import Trial, TrialState

@@ -15,8 +15,8 @@ from search.gp.known import Known
 from search.outcomes import lessons
 from search.parameters import ChoiceParameter, Condition, FloatParameter, IntParameter
 from search.problem import Objective, Problem
-from search.registry import check_supported, unsupported
-from search.searcher import Feature, History
+from search.registry import check_supported
+from search.searcher import Feature, History, unsupported
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
 from search.searchers.gp import GP

@@ -10,7 +10,7 @@ from search.errors import UnsupportedProblem
 from search.fallback import sobol_instead
 from search.parameters import FloatParameter, IntParameter
 from search.problem import Objective, OutcomeConstraint, Problem
-from search.registry import SEARCHERS, SearcherSettings, check_supported, unsupported
+from search.registry import SEARCHERS, SearcherSettings, check_supported
 from search.searcher import History, Memo
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
@@ -192,16 +192,6 @@ def test_auto_says_what_it_chose_and_why(count):
     # Asked for twelve at once it has no results to go by.
     assert late["by"] == ("gp" if count == 1 else "sobol")
     assert ("because" in late) is (count == 12)
-
-
-def test_auto_serves_what_its_model_cannot_and_says_so():
-    two = problem(objectives=[Objective(metric="loss"), Objective(metric="seconds")])
-    bounded = problem(constraints=[OutcomeConstraint(metric="bytes", at_most=1)])
-    for study, reason in ((two, "one objective, not 2"), (bounded, "constraints on outcomes")):
-        batch = AutoSearcher().suggest(History(problem=study), 12)
-        assert {s.origin["by"] for s in batch.suggestions} == {"sobol"}
-        assert all(reason in s.origin["auto"] for s in batch.suggestions)
-        assert unsupported(study, AutoSearcher()) == ()
 
 
 def test_a_searcher_that_cannot_serve_a_problem_is_refused_with_the_reasons():

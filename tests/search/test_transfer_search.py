@@ -22,8 +22,8 @@ from search.gp.kernels import MATERN
 from search.gp.posterior import Posterior
 from search.parameters import ChoiceParameter, Condition, FloatParameter, IntParameter
 from search.problem import Objective, Problem
-from search.registry import SEARCHERS, unsupported
-from search.searcher import Aid, History, Memo
+from search.registry import SEARCHERS
+from search.searcher import Aid, History, Memo, unsupported
 from search.searchers.botorch import BoTorch
 from search.snapshot import snapshot
 from search.space import SearchSpace

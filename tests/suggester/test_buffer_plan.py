@@ -30,6 +30,8 @@ from service.suggester.survey import Standing
 SPACE = SearchSpace(parameters=[FloatParameter(name="x", low=0, high=1)])
 ONE = Problem(space=SPACE, objectives=[Objective(metric="loss")])
 TWO = Problem(space=SPACE, objectives=[Objective(metric="loss"), Objective(metric="size")])
+RATE = FloatParameter(name="rate", low=0, high=1)
+IN_CONTEXT = Problem(space=SPACE, objectives=TWO.objectives, context=[RATE])
 
 
 def standing(**changes: object) -> Standing:
@@ -207,7 +209,8 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(phased, ONE) == 16
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
-    assert model_from(AutoSearcher(), TWO) is None
+    assert model_from(AutoSearcher(), TWO) == 10
+    assert model_from(AutoSearcher(), IN_CONTEXT) is None
     assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2(), TuRBO())] == [0] * 4
     assert [model_from(s, ONE) for s in (Forest(initial=12), TPE())] == [12, 10]
     assert set(SEARCHERS) == {
@@ -219,19 +222,20 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
 def test_only_what_its_searcher_fits_with_is_loaded() -> None:
     ways = ("suggest", "general", "transfer", "fidelity")
     torch = tuple(f"search.bayes.{way}" for way in ways)
+    assert modules(AutoSearcher(), TWO) == (*torch, "search.evolution.nsga2", *QUICK)
     scipy = ("search.gp.suggest",)
-    assert modules(BoTorch()) == torch
-    assert modules(GP()) == modules(AutoSearcher()) == scipy
-    assert modules(TuRBO()) == ("search.turbo.suggest",)
-    assert modules(BoTorch(surrogate=Saas())) == ("search.surrogates.suggest",)
-    assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
-    assert modules(CMAES()) == ("search.cma.suggest",)
-    assert modules(Evolution())[0] == "search.evolution.ageing"
-    assert modules(NSGA2())[0] == "search.evolution.nsga2"
-    assert modules(Forest()) == ("search.forest.suggest", *QUICK)
-    assert modules(TPE()) == ("search.tpe.suggest", *QUICK)
-    assert modules(Phased(first=GP(), then=BoTorch(), after=3)) == (*scipy, *torch)
-    assert modules(Phased(first=Sobol(), then=Random(), after=3)) == modules(Grid()) == ()
+    assert modules(BoTorch(), ONE) == torch
+    assert modules(GP(), ONE) == modules(AutoSearcher(), ONE) == scipy
+    assert modules(TuRBO(), ONE) == ("search.turbo.suggest",)
+    assert modules(BoTorch(surrogate=Saas()), ONE) == ("search.surrogates.suggest",)
+    assert modules(Phased(first=Sobol(), then=GP(), after=3), ONE) == scipy
+    assert modules(CMAES(), ONE) == ("search.cma.suggest",)
+    assert modules(Evolution(), ONE)[0] == "search.evolution.ageing"
+    assert modules(NSGA2(), ONE)[0] == "search.evolution.nsga2"
+    assert modules(Forest(), ONE) == ("search.forest.suggest", *QUICK)
+    assert modules(TPE(), ONE) == ("search.tpe.suggest", *QUICK)
+    assert modules(Phased(first=GP(), then=BoTorch(), after=3), ONE) == (*scipy, *torch)
+    assert modules(Phased(first=Sobol(), then=Random(), after=3), ONE) == modules(Grid(), ONE) == ()
 
 
 def test_a_batch_does_not_cross_into_the_models_trials() -> None:

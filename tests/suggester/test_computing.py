@@ -20,7 +20,7 @@ from service.suggester.compute import Lanes
 from service.suggester.models import QUICK, modules
 from service.suggester.task import Answer, read_answer, write_answer
 from tests.leases.world import World
-from tests.suggester.making import ended, fit, make
+from tests.suggester.making import PROBLEM, ended, fit, make
 from tests.suggester.searchers import Broken, Slow
 
 
@@ -94,6 +94,7 @@ async def test_a_child_ends_with_its_suggester_even_in_the_middle_of_a_fit() -> 
 def test_only_botorch_loads_torch() -> None:
     script = """
 import sys
+from dataclasses import replace
 from search.searchers.auto import AutoSearcher
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
@@ -101,11 +102,13 @@ from search.searchers.random import Random
 from search.searchers.sobol import Sobol
 from service.suggester.child import compute
 from service.suggester.models import modules
-from tests.suggester.making import ended, fit
+from tests.suggester.making import PROBLEM, ended, fit
 for searcher in (Random(), Sobol(), Grid(), AutoSearcher()):
     assert len(compute(fit(searcher), {}).suggestions) == 2
 for searcher in (GP(), AutoSearcher()):
-    answer = compute(fit(searcher, changed=ended(12), modules=modules(searcher)), {})
+    task = fit(searcher, changed=ended(12))
+    needed = modules(searcher, task.problem)
+    answer = compute(replace(task, modules=needed), {})
     assert [origin["by"] for _, origin, _ in answer.suggestions] == ["gp", "gp"]
 import service.suggester.process
 sys.exit("torch" in sys.modules)
@@ -116,7 +119,7 @@ sys.exit("torch" in sys.modules)
 
 async def test_a_child_loads_what_a_fit_needs_once(lanes: Lanes) -> None:
     async with lanes.models.child(1) as child:
-        await child.fit(fit(GP(), changed=ended(5), modules=modules(GP())), 30)
+        await child.fit(fit(GP(), changed=ended(5), modules=modules(GP(), PROBLEM)), 30)
         assert child.loaded == {"search.gp.suggest"}
         await child.warm_up(["json"])
         assert child.loaded == {"search.gp.suggest", "json"}

@@ -21,6 +21,7 @@ from service.suggester.listen import listen
 from service.suggester.models import modules
 from service.suggester.process import Suggester
 from tests.leases.world import World
+from tests.suggester.making import PROBLEM
 
 
 @asynccontextmanager
@@ -70,7 +71,7 @@ async def test_many_asks_at_once_are_one_batch_or_two(
     await finish_some(world, study, 30)
     before = await world.one("select coalesce(max(number), -1) from batch")
     async with suggesting(world, lanes):
-        await lanes.models.warm_up(modules(searcher))
+        await lanes.models.warm_up(modules(searcher, PROBLEM))
         runs = await asyncio.gather(*(_ask_until_answered(world, study) for _ in range(64)))
         answered = await world.one(
             "select count(distinct batch) from trial where number >= 30 and batch > %s", before
@@ -95,7 +96,7 @@ async def test_two_objectives_under_a_constraint_are_modelled(world: World, lane
         await run.report(1, 1.0 + number % 2, **values)
         await run.tell(**values)
     async with suggesting(world, lanes):
-        await lanes.models.warm_up(modules(BoTorch()))
+        await lanes.models.warm_up(modules(BoTorch(), PROBLEM))
         number = await _ask_until_answered(world, study)
     origin = await world.one("select origin from trial where number = %s", number)
     assert origin["acquisition_function"] == "log_nehvi"

@@ -1,0 +1,115 @@
+"""What `auto` chooses: the first row of the table that fits the study as it stands.
+
+A row is passed over where its searcher cannot serve the problem, and from `until` trials on: so the
+choice may change as trials come in.  What a choice rests on is said in docs/search.md.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from search.problem import Problem
+from search.searcher import unsupported
+from search.searchers.aims import MAX_FOR_HYPERVOLUME
+from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
+from search.searchers.nsga2 import NSGA2
+from search.searchers.phased import Part
+from search.searchers.tpe import TPE
+
+# Trials from which a model of several metrics, which looks at 500 of them, is behind what simply
+# goes on from all of the best; they are also what its fits take seconds for.
+MANY = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A searcher, for which problems it is the one, and why."""
+
+    fits: Callable[[Problem], bool]
+    searcher: Part
+    because: str
+    until: int | None = None  # trials
+    covered: bool = True  # whether trials that cover the space come before it
+
+
+def _transfers(problem: Problem) -> bool:
+    return bool(problem.earlier)
+
+
+def _few_objectives(problem: Problem) -> bool:
+    return 1 < len(problem.objectives) <= MAX_FOR_HYPERVOLUME
+
+
+def _several_objectives(problem: Problem) -> bool:
+    return len(problem.objectives) > 1
+
+
+def _constrained(problem: Problem) -> bool:
+    return bool(problem.constraints)
+
+
+def _any(_: Problem) -> bool:
+    return True
+
+
+TABLE: Sequence[Choice] = (
+    Choice(
+        fits=_transfers,
+        searcher=BoTorch(),
+        because="it learns from earlier studies",
+        covered=False,
+    ),
+    Choice(
+        fits=_few_objectives,
+        searcher=BoTorch(),
+        because="several objectives, by expected hypervolume improvement",
+        until=MANY,
+    ),
+    Choice(
+        fits=_several_objectives,
+        searcher=BoTorch(),
+        because=f"more than {MAX_FOR_HYPERVOLUME} objectives, by random scalarisations",
+        until=MANY,
+    ),
+    Choice(
+        fits=_several_objectives,
+        searcher=NSGA2(),
+        because=f"several objectives, and {MANY} trials or more to breed from",
+    ),
+    Choice(
+        fits=_constrained,
+        searcher=BoTorch(),
+        because="constraints on outcomes, each with a model of its own",
+        until=MANY,
+    ),
+    Choice(
+        fits=_constrained,
+        searcher=TPE(),
+        because=f"constraints on outcomes, and {MANY} trials or more",
+    ),
+    Choice(fits=_any, searcher=GP(), because="one objective"),
+    Choice(fits=_any, searcher=BoTorch(), because="no other model serves this study"),
+)
+
+
+def choices(problem: Problem) -> Iterator[Choice]:
+    """The rows that the problem may come to, in order; none where no model serves it."""
+    for choice in TABLE:
+        if choice.fits(problem) and not unsupported(problem, choice.searcher):
+            yield choice
+            if choice.until is None:
+                return
+
+
+def choose(problem: Problem, trials: int) -> Choice | None:
+    """The row for a study of so many trials; None where no model serves it."""
+    for choice in choices(problem):
+        if choice.until is None or trials < choice.until:
+            return choice
+    return None
+
+
+def refusals(problem: Problem) -> tuple[str, ...]:
+    """Why no model serves the problem: the objections to the last searcher that would have."""
+    fitting = [choice.searcher for choice in TABLE if choice.fits(problem)]
+    return unsupported(problem, fitting[0])
