@@ -17,6 +17,9 @@ TEST_ENV := OMP_NUM_THREADS=1
 # (The options stand in the recipe: macOS' make 3.81 knows no .SHELLFLAGS.)
 SHORT := awk '/^(Collecting|Building|Installing|Successfully)/ { \
 	print "  " substr($$0, 1, 100); fflush() }'
+# Tests that need no server and one core: they run beside the others.
+COMPUTING = tests/search tests/bench
+
 install = set -eu -o pipefail; \
 	$(PYTHON) -m pip install --disable-pip-version-check --no-input --progress-bar off \
 		-c constraints.txt $(1) 2>&1 | tee $(VENV)/setup.log | $(SHORT) \
@@ -36,7 +39,11 @@ demo: $(READY) ## Tune a neural network on this machine; TRIALS=6 is quick, NEW=
 
 .PHONY: test
 test: lint ## Run all checks and all tests
-	@$(TEST_ENV) $(PYTHON) -m pytest -q
+	@echo "The tests of the search, which only compute, run beside the others; their result comes last."
+	@$(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider $(COMPUTING) >$(VENV)/search.log 2>&1 & \
+	computing=$$!; trap 'kill $$computing 2>/dev/null || true' EXIT; status=0; \
+	$(TEST_ENV) $(PYTHON) -m pytest -q $(patsubst %,--ignore=%,$(COMPUTING)) || status=$$?; \
+	wait $$computing || status=$$?; cat $(VENV)/search.log; exit $$status
 
 .PHONY: lint
 lint: $(READY) ## Run the checks that start no process: ruff, mypy, import-linter
