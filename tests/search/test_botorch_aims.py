@@ -203,7 +203,7 @@ ONE_BOUND = (OutcomeConstraint(metric="ms", at_most=1),)
         ({"acquisition": "parego"}, problem(X), "needs several objectives"),
         ({"acquisition": "log_nehvi"}, problem(X, objectives="abcde"), "up to 4 objectives, not 5"),
         ({"input_noise": {"z": 0.1}}, problem(X), "'z', which is not a parameter"),
-        ({"input_noise": {"kind": 0.1}}, problem(X, KIND), "choices cannot waver"),
+        ({"input_noise": {"kind": 0.1}}, problem(X, KIND), "only numbers can waver"),
         (
             {"input_noise": {"x": 0.1}},
             problem(X, constraints=[OutcomeConstraint(metric="ms", at_least=0, at_most=1)]),

@@ -257,7 +257,7 @@ def test_nobody_breaks_a_constraint_or_proposes_a_config_twice(known, searcher, 
         assert batch.exhausted is (len(batch.suggestions) < count)
         for suggestion in batch.suggestions:
             assert known.check(suggestion.config) == suggestion.config
-            trials.append(ended(len(trials), suggestion.config, suggestion.origin))
+            trials.append(ended(problem, len(trials), suggestion.config, suggestion.origin))
     found = keys(trial.config for trial in trials)
     assert len(set(found)) == len(found)
 
@@ -285,7 +285,8 @@ def test_sobol_points_inside_do_not_depend_on_how_many_are_asked_for_at_a_time()
     for number, count in enumerate((1, 7, 12)):
         batch = Sobol().suggest(History(problem=study, trials=trials, batch=number), count)
         trials += [
-            ended(len(trials) + k, s.config, s.origin) for k, s in enumerate(batch.suggestions)
+            ended(study, len(trials) + k, s.config, s.origin)
+            for k, s in enumerate(batch.suggestions)
         ]
     assert keys(t.config for t in trials) == keys(s.config for s in together.suggestions)
     assert all("index" in t.origin for t in trials)
@@ -302,7 +303,7 @@ def test_gp_finds_an_optimum_on_the_edge_of_a_thin_slice():
         (suggestion,) = searcher.suggest(history, 1).suggestions
         x, y, z = suggestion.config.values()
         loss = (x - 0.8) ** 2 + (z - 0.3) ** 2 - 0.1 * (x + y)
-        trial = ended(0, suggestion.config, suggestion.origin)
+        trial = ended(study, 0, suggestion.config, suggestion.origin)
 
         trials.append(
             replace(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from search.encoding import Cube
 from search.foresight import foresees
 from search.gp.ensemble import PLAIN
+from search.gp.joint import Joint
 from search.gp.known import Known
 from search.outcomes import lessons
 from search.parameters import FloatParameter
@@ -47,8 +47,10 @@ def gain(searcher, asked):
 
 def test_it_is_the_largest_expected_improvement_of_the_plain_members():
     asked = history()
-    cube, taught = Cube(SPACE), lessons(asked.problem, asked.trials)
-    known = Known.of(cube, taught, cube.encode(lesson.config for lesson in taught))
+    joint, taught = Joint.of(asked.problem), lessons(asked.problem, asked.trials)
+    cube = joint.cube
+    rows = cube.encode(lesson.config for lesson in taught)
+    known = Known.of(joint, taught, rows, [False] * len(taught))
     ensemble, aims = known.ensemble(known.fit(360, asked.rng()))
     side = np.linspace(0, 1, 81)
     rows = np.array([(x, y) for x in side for y in side])
