@@ -47,9 +47,10 @@ class AutoSearcher(Searcher):
         first = self.first_trials(history.problem) if choice.covered else 0
         batch = _go_on(choice, first, history, count)
         searching = f"{choice.searcher.kind_of()}: {choice.because}"
-        if first:
-            searching += f", after {first} trials that cover the space"
-        return _explain(batch, f"sobol: the first {first} trials cover the space", searching)
+        if not first:  # a searcher that covers the space in its own way
+            return _explain(batch, searching, searching)
+        covering = f"sobol: the first {first} trials cover the space"
+        return _explain(batch, covering, f"{searching}, after {first} trials that cover the space")
 
     def first_trials(self, problem: Problem) -> int:
         """How many trials cover the space before a model chooses."""

@@ -119,8 +119,10 @@ def test_where_no_model_serves_the_study_sobol_does_and_says_why():
 def test_what_was_given_to_be_used_is_used_or_refused():
     assert unsupported(problem(earlier=BEFORE), AutoSearcher()) == ()
     assert unsupported(problem(earlier=BEFORE, objectives=TWO), AutoSearcher())
-    batch = AutoSearcher().suggest(History(problem=problem(earlier=BEFORE)), 1)
-    assert batch.suggestions[0].origin["auto"] == "botorch: it learns from earlier studies"
+    batch = AutoSearcher().suggest(History(problem=problem(earlier=BEFORE)), 6)
+    assert {s.origin["by"] for s in batch.suggestions} == {"botorch", "sobol"}
+    told = {s.origin["auto"] for s in batch.suggestions}
+    assert told == {"botorch: it learns from earlier studies"}
 
 
 def test_a_searcher_gets_no_memo_of_another():
