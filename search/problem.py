@@ -16,7 +16,10 @@ MAX_CONSTRAINTS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective(Wire):
-    """A metric to minimise or maximise.
+    """A metric to minimise or maximise, or a preference to meet.
+
+    By preference nothing is measured: a person says which of two trials is better, or ranks
+    several, and `metric` is only a name for what they judge by.
 
     `read` says which of a trial's measured values counts when `tell` gave none: the last step's,
     or the best over its steps.  `reference` is the worst value worth having (several objectives).
@@ -26,9 +29,17 @@ class Objective(Wire):
     goal: Literal["minimize", "maximize"] = "minimize"
     read: Literal["last", "best"] = "last"
     reference: Real | None = None
+    by: Literal["metric", "preference"] = "metric"
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
+        if self.by == "preference" and (
+            self.goal != "maximize" or self.read != "last" or self.reference is not None
+        ):
+            raise InvalidProblem(
+                f"objective {self.metric!r} is by preference: its goal is 'maximize', as answers "
+                f"rank from best to worst, and nothing is read or compared with a reference"
+            )
 
     def loss(self, value: float) -> float:
         """The value with its sign turned so that lower is better; non-finite becomes +inf."""
@@ -88,6 +99,17 @@ class Problem(Wire):
         for metric in metrics:
             if metrics.count(metric) > 1:
                 raise InvalidProblem(f"objective {metric!r} is given twice")
+        if any(o.by == "preference" for o in self.objectives) and (
+            len(self.objectives) > 1 or self.constraints
+        ):
+            raise InvalidProblem(
+                "a preference is a study's only objective, without constraints on outcomes"
+            )
+
+    @property
+    def by_preference(self) -> bool:
+        """Whether answers of a person count, and no metric."""
+        return self.objectives[0].by == "preference"
 
 
 def check_metric_name(name: str) -> None:

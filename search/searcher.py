@@ -31,6 +31,7 @@ class Feature(StrEnum):
     SEVERAL_OBJECTIVES = "several_objectives"
     OUTCOME_CONSTRAINTS = "outcome_constraints"
     PARAMETER_CONSTRAINTS = "parameter_constraints"
+    PREFERENCES = "preferences"
     PRIORS = "priors"
 
 
@@ -56,7 +57,8 @@ class History:
 
     `trials` holds every trial of the study in order of number; the queued and running ones are
     pending points.  `reserved` holds configs suggested but not yet asked for: pending too, and not
-    to be suggested again.  `batch` counts the batches of the study from 0.
+    to be suggested again.  `batch` counts the batches of the study from 0.  `preferences` holds the
+    numbers of two trials for every answer of a person, in the order given: (better, worse).
     """
 
     problem: Problem
@@ -64,6 +66,7 @@ class History:
     reserved: Sequence[Config] = ()
     batch: int = 0
     memo: Memo | None = None
+    preferences: Sequence[tuple[int, int]] = ()
 
     def rng(self) -> np.random.Generator:
         """The random generator of this batch, independent of every other batch's."""
@@ -131,3 +134,5 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
         yield Feature.PARAMETER_CONSTRAINTS, "it does not take constraints between parameters"
     if problem.space.believes:
         yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
+    if problem.by_preference:
+        yield Feature.PREFERENCES, "it learns from metrics, not from preferences"

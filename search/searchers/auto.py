@@ -5,17 +5,22 @@ from typing import ClassVar, Literal, final
 
 from search.problem import Problem
 from search.searcher import Batch, Feature, History, Searcher, Suggestion, features_of
+from search.searchers.botorch import BoTorch
 from search.searchers.gp import GP
 from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from search.settings import check_range
 from search.values import Whole
 
+PREFERRED = BoTorch()  # for studies by preference
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoSearcher(Searcher):
     """Sobol points first, then Gaussian processes; Sobol throughout where those cannot serve.
+
+    By preference, BoTorch's Gaussian process of what people prefer.
 
     `initial` says how many trials come first.  By default 10, which did best in comparisons on
     spaces of up to 20 parameters, and one for every two parameters beyond that.  The origin of
@@ -32,6 +37,9 @@ class AutoSearcher(Searcher):
             check_range("initial", self.initial, 1, 100_000)
 
     def suggest(self, history: History, count: int) -> Batch:
+        if history.problem.by_preference:
+            choice = "botorch: a person's answers instead of a metric"
+            return _explain(PREFERRED.suggest(history, count), choice, choice)
         if refused := refusals(history.problem):
             choice = f"sobol throughout: gp cannot serve this study, {'; '.join(refused)}"
             return _explain(Sobol().suggest(history, count), choice, choice)

@@ -13,6 +13,9 @@ from search.values import Real, Whole
 class BoTorch(Searcher):
     """A Gaussian process and noisy expected improvement, for one objective.
 
+    By preference: a Gaussian process of what the answers prefer, and the expected utility of the
+    better of two configs, the best so far and the next one to compare with it.
+
     `fit_evaluations` bounds how often a batch evaluates the marginal likelihood, and
     `candidates` how many points it scores for each suggestion; both count work rather than
     seconds, so that the same history gives the same answer on any machine.  `prior_weight` is that
@@ -20,7 +23,12 @@ class BoTorch(Searcher):
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(
-        {Feature.CONDITIONS, Feature.PARAMETER_CONSTRAINTS, Feature.PRIORS}
+        {
+            Feature.CONDITIONS,
+            Feature.PARAMETER_CONSTRAINTS,
+            Feature.PREFERENCES,
+            Feature.PRIORS,
+        }
     )
 
     fit_evaluations: Whole = 80
@@ -34,6 +42,10 @@ class BoTorch(Searcher):
         check_range("prior_weight", self.prior_weight, 0, 1000)
 
     def suggest(self, history: History, count: int) -> Batch:
+        if history.problem.by_preference:
+            from search.bayes.preference import suggest_preferred
+
+            return suggest_preferred(self, history, count)
         from search.bayes.suggest import suggest
 
         return suggest(self, history, count)

@@ -18,7 +18,10 @@ class Grid(Searcher):
     the parameters before leave of the scale.
     """
 
-    features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {Feature.PRIORS}
+    features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {
+        Feature.PREFERENCES,
+        Feature.PRIORS,
+    }
 
     points: Whole = 10
     kind: Literal["grid"] = "grid"
