@@ -13,7 +13,9 @@ select d.kind, d.detail from decision d
 
 
 def milestone(stored: int | None, spec: Spec, number: int) -> int | None:
-    """The milestone that `lease.until` holds."""
+    """The milestone that `lease.until` holds; by preference no metric tells of one."""
+    if spec.problem.by_preference:
+        return None
     return spec.scheduler.first_step(number) if stored == FIRST else stored
 
 

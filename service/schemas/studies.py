@@ -136,7 +136,10 @@ class BestSummary(Body):
 
     trial: str
     number: int
-    value: float
+    value: Annotated[
+        float,
+        Field(description="of the objective; by preference, the utility that fits the answers"),
+    ]
     config: ConfigBody
 
 

@@ -380,12 +380,6 @@ class CheckpointCommitted(Body):
     step: int
 
 
-class Best(Body):
-    """The best completed trial, null while there is none."""
-
-    trial: TrialItem | None
-
-
 class Pareto(Body):
     """The completed trials that no other one beats in every objective."""
 

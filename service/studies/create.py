@@ -80,12 +80,21 @@ def _spec(body: StudyCreate) -> Spec:
         )
     except SearchError as error:
         raise InvalidRequest(str(error)) from None
+    if problem.by_preference:
+        _check_preference(body)
     if reasons := unsupported(problem, body.searcher):
         raise UnsupportedStudy(
             f"searcher {body.searcher.kind!r}: {'; '.join(reasons)}",
             errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
         )
     return Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler)
+
+
+def _check_preference(body: StudyCreate) -> None:
+    if body.scheduler.kind not in {"auto", "full"}:
+        raise _wrong("scheduler", "a study by preference has no metric to judge trials by")
+    if body.budget.target is not None:
+        raise _wrong("budget.target", "a study by preference has no value to reach")
 
 
 def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:

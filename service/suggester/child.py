@@ -71,6 +71,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         reserved=fit.reserved,
         batch=fit.batch,
         memo=fit.memo,
+        preferences=fit.preferences,
     )
     _load(fit.modules)  # not part of what the fit takes
     begun = time.monotonic()
@@ -82,7 +83,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         ],
         memo=batch.memo,
         exhausted=batch.exhausted,
-        seen=sum(trial.state.final for trial in history.trials),
+        seen=fit.answers + sum(trial.state.final for trial in history.trials),
         pending=[dict(config) for config in history.pending()],
         seconds=time.monotonic() - begun,
         error=_because(batch),

@@ -5,8 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from search.preferences import pairs_of
 from search.values import Config
 from service.db.engine import HotPool
+from service.preferences.read import rankings
 from service.studies.spec import Spec
 from service.suggester.batches import BatchLease, Before, Made, Proposal, read_before
 from service.suggester.children import Child, ChildDied, Lane, TookTooLong
@@ -65,7 +67,7 @@ class Computing:
         Raises LookupError when the study is gone; what else goes wrong ends in Sobol points.
         """
         lane = self._lanes.models if order.model else self._lanes.quick
-        needed = modules(order.spec.searcher) if order.model else ()
+        needed = modules(order.spec.searcher, order.spec.problem) if order.model else ()
         async with lane.child(order.lease.study_id, modules=needed) as child:
             fit, before, superseded = await self._fit(order, child)
             begun = time.monotonic()
@@ -100,6 +102,9 @@ class Computing:
                 curves=order.spec.problem.objectives[0].metric if order.model else None,
             )
             before = await read_before(connection, study_id)
+            given: list[list[int]] = []
+            if order.spec.problem.by_preference:
+                given = await rankings(connection, study_id, version)
         kept = plan.soon_taken if plan.refresh else len(before.buffer)
         fit = Fit(
             study_id=study_id,
@@ -113,7 +118,9 @@ class Computing:
             memo=before.memo,
             reserved=before.buffer[:kept],
             count=plan.count,
-            modules=modules(order.spec.searcher) if order.model else (),
+            preferences=pairs_of(given),
+            answers=len(given),
+            modules=modules(order.spec.searcher, order.spec.problem) if order.model else (),
         )
         return fit, before, before.buffer[kept:]
 

@@ -96,7 +96,7 @@ class Suggester:
     def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
         since = model_from(spec.searcher, spec.problem)
         if since is not None:
-            self._lanes.load_models(modules(spec.searcher))
+            self._lanes.load_models(modules(spec.searcher, spec.problem))
         chosen, model = choose(standing, rate, since)
         if chosen is not None:
             task = asyncio.create_task(self._serve(standing.study_id, spec, chosen, model=model))

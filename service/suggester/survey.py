@@ -21,6 +21,7 @@ select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.im
        k.next_number, k.running, k.finished, k.imported, k.version,
        (select count(*) from suggestion g where g.study_id = s.id) as buffered,
        (select max(g.seen) from suggestion g where g.study_id = s.id) as seen,
+       (select count(*) from preference p where p.study_id = s.id) as answers,
        d.demands, coalesce(d.waited, 0) as waited,
        coalesce(b.state = 'running' and b.expires_at > clock_timestamp(), false) as busy,
        b.exhausted is not null as exhausted, coalesce(b.seconds, 0) as fit_seconds,
@@ -54,7 +55,7 @@ class Standing:
     imported: int
     version: int
     buffered: int  # suggestions that nobody has asked for yet
-    seen: int | None  # finished trials that the buffer's makers had read
+    seen: int | None  # finished trials, and answers, that the buffer's makers had read
     demands: int  # asks that wait
     waited: float  # seconds that the first of them has waited
     busy: bool  # somebody computes a batch
@@ -62,6 +63,7 @@ class Standing:
     fit_seconds: float  # what the latest batch took
     since_fit: float | None  # seconds since it ended
     trial_seconds: float | None  # how long the latest trials ran; None while none has ended
+    answers: int = 0  # of people, about which of its trials are better
 
     @property
     def begun(self) -> int:

@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
 from service.schemas.base import NON_FINITE
-from service.schemas.trials import Best, Pareto
+from service.schemas.best import Best
+from service.schemas.trials import Pareto
 from service.studies.completion import FEASIBLE
 from service.studies.read import best_summaries
 from service.studies.spec import OBJECTIVES
@@ -35,7 +36,8 @@ async def best(connection: AsyncConnection[Any], study_id: int) -> Best:
     rows = await fetch_all(
         connection, f"{SELECT} where t.public_id = %(trial)s", {"trial": found.trial}
     )
-    return Best(trial=trial_item(rows[0]))
+    by_preference = rows[0]["objective"] is None
+    return Best(trial=trial_item(rows[0]), utility=found.value if by_preference else None)
 
 
 async def candidates(connection: AsyncConnection[Any], study_id: int) -> list[Row]:

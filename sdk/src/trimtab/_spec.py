@@ -39,6 +39,8 @@ def create_body(
 
 def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
     """The parts of a spec in which a study is not what the body asks for."""
+    # What is not said to be by preference is by a metric.
+    asked = {**body, "objectives": [{"by": "metric"} | o for o in body["objectives"]]}
     known: dict[str, Any] = {
         "space": info.space,
         "objectives": [objective.model_dump() for objective in info.objectives],
@@ -47,7 +49,7 @@ def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
         "scheduler": info.scheduler,
         "seed": info.seed,
     }
-    return [part for part in known if part in body and not _agrees(body[part], known[part])]
+    return [part for part in known if part in asked and not _agrees(asked[part], known[part])]
 
 
 def managed(

@@ -55,6 +55,7 @@ class Client:
         maximize: str | None = None,
         minimize: str | None = None,
         objectives: Sequence[Objective] = (),
+        prefer: str | None = None,
         constraints: Sequence[Constraint] = (),
         searcher: Method = "auto",
         scheduler: Method = "auto",
@@ -73,7 +74,8 @@ class Client:
 
         `space` lists parameters (tt.Float, tt.Int, tt.Choice, ...) and what must hold between them
         (tt.Linear), while `constraints` are on what is measured.  Give one of `maximize`,
-        `minimize` and `objectives`.  `searcher` and `scheduler` are names
+        `minimize`, `objectives` and `prefer`, which names what a person judges trials by, without a
+        metric: see Study.prefer.  `searcher` and `scheduler` are names
         or `{"kind": name, ...settings}`; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
         may lose, `max_failed` the failed trials after which the study pauses.
@@ -86,7 +88,7 @@ class Client:
         body = _spec.create_body(
             name=name,
             space=space,
-            objectives=_spec.objectives_to_json(objectives, maximize, minimize),
+            objectives=_spec.objectives_to_json(objectives, maximize, minimize, prefer),
             constraints=constraints,
             searcher=searcher,
             scheduler=scheduler,

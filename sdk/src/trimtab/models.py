@@ -65,6 +65,7 @@ class ObjectiveInfo(Wire):
     goal: str
     read: str = "last"
     reference: float | None = None
+    by: str = "metric"
 
 
 class BudgetInfo(Wire):
@@ -106,6 +107,20 @@ class StudyInfo(StudyItem):
     revision: int
     version: int
     started_at: datetime | None = None
+
+
+class Preference(Wire):
+    """What a person said: completed trials from best to worst."""
+
+    id: int
+    ranking: list["Numbered"]
+    created_at: datetime
+
+
+class Preferred(Wire):
+    """Answers as the server took them."""
+
+    preferences: list[Preference]
 
 
 class CheckpointOffer(Wire):

@@ -25,6 +25,8 @@ from trimtab.models import (
     Measurements,
     MetricSeries,
     Numbered,
+    Preference,
+    Preferred,
     StudyInfo,
     TrialInfo,
     Trials,
@@ -256,6 +258,26 @@ class Study:
 
         watch(self)
 
+    # Judging trials, in a study by preference
+
+    def prefer(self, better: Which, worse: Which) -> Preference:
+        """Say that one completed trial is better than another: `study.prefer(4, 2)`.
+
+        Answers count in a study made with `prefer=`, may contradict each other, and are welcome
+        after it has ended too.  What the next trial is best compared with is in its origin under
+        "compare_with"; `study.best` is the trial that the answers speak for.
+        """
+        return self.rank([better, worse])
+
+    def rank(self, trials: Sequence[Which]) -> Preference:
+        """Say how completed trials compare, from best to worst: `study.rank([4, 2, 7])`."""
+        body = {"rankings": [[_reference(trial) for trial in trials]]}
+        return self._post("/preferences", body).read(Preferred).preferences[0]
+
+    def preferences(self) -> Iterator[Preference]:
+        """What was said so far, the oldest first."""
+        return pages(self._transport, f"{self._path}/preferences", Preference)
+
     # Changing
 
     def change(self, **changes: Any) -> StudyInfo:
@@ -338,3 +360,7 @@ class Study:
                     return f"/v1/trials/{found.id}"
             raise NotFound(f"{self.name} has no trial {trial}", status=404)
         return f"/v1/trials/{quote(trial if isinstance(trial, str) else trial.id, safe='')}"
+
+
+def _reference(trial: Which) -> int | str:
+    return trial if isinstance(trial, int | str) else trial.id
