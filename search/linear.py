@@ -9,7 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.errors import InvalidConfig, InvalidSpace
-from search.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
+from search.parameters import (
+    ChoiceParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    PermutationParameter,
+)
 from search.values import Config, Real, Wire
 
 MAX_LINEAR = 64
@@ -96,7 +102,7 @@ def check_constraints(
             _check_term(f"constraints.{place}: {name!r:.80}", known.get(name))
         if not math.isfinite(slack_of(constraint, parameters)):
             raise InvalidSpace(f"constraints.{place}: {constraint} overflows")
-    ranges = {p.name: ends(p) for p in parameters if not isinstance(p, ChoiceParameter)}
+    ranges = {p.name: ends(p) for p in parameters if isinstance(p, FloatParameter | IntParameter)}
     for _ in range(SWEEPS):
         for place, constraint in enumerate(constraints):
             _narrow(place, constraint, ranges, slack_of(constraint, parameters))
@@ -117,8 +123,8 @@ def ends(parameter: Parameter) -> tuple[float, float]:
             return low, high
         case IntParameter(low=low, high=high, step=step):
             return float(low), float(low + (high - low) // step * step)
-        case ChoiceParameter(name=name):
-            raise InvalidSpace(f"{name}: a choice has no ends")
+        case ChoiceParameter(name=name) | PermutationParameter(name=name):
+            raise InvalidSpace(f"{name}: only a number has ends")
 
 
 def _check_bounds(constraint: LinearConstraint) -> None:
@@ -136,8 +142,8 @@ def _check_bounds(constraint: LinearConstraint) -> None:
 def _check_term(what: str, parameter: Parameter | None) -> None:
     if parameter is None:
         raise InvalidSpace(f"{what} is not a parameter of this space")
-    if isinstance(parameter, ChoiceParameter):
-        raise InvalidSpace(f"{what} is a choice, and only floats and ints can be added up")
+    if not isinstance(parameter, FloatParameter | IntParameter):
+        raise InvalidSpace(f"{what} is a {parameter.kind}, and only floats and ints add up")
     if parameter.when:
         raise InvalidSpace(f"{what} is conditional, and a sum needs values that are always there")
 

@@ -15,7 +15,7 @@ Cancelled trials teach nothing: a person's reasons are not the point's.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from search.problem import Objective, Problem
@@ -25,12 +25,18 @@ from search.values import Config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What one trial teaches of the first objective; `measured` is false for an imputed loss."""
+    """What one trial teaches of the first objective; `measured` is false for an imputed loss.
+
+    `error` is the standard error that was told with the loss; 0 where none was, as for every loss
+    that is imputed or credited with something.
+    """
 
     number: int
     config: Config
     loss: float
     measured: bool
+    error: float = 0.0
+    context: Config = field(default_factory=dict)
 
 
 def losses(problem: Problem, trial: Trial) -> tuple[float, ...] | None:
@@ -47,6 +53,24 @@ def feasible(problem: Problem, trial: Trial) -> bool:
         if value is None or not constraint.holds(value):
             return False
     return True
+
+
+def shortfalls(problem: Problem, trial: Trial) -> tuple[float, ...]:
+    """By how much each outcome constraint was missed at the trial's last step.
+
+    0 where it was met, +inf where it was not measured or is not finite.
+    """
+    found: list[float] = []
+    for constraint in problem.constraints:
+        value = _value(Objective(metric=constraint.metric), trial)
+        known = value is not None and math.isfinite(value)
+        found.append(constraint.shortfall(value) if known else math.inf)  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def value_of(metric: str, trial: Trial) -> float | None:
+    """The trial's value of a metric, finite or not, at its last step; None when it has none."""
+    return _value(Objective(metric=metric), trial)
 
 
 def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
@@ -69,6 +93,8 @@ def lessons(problem: Problem, trials: Sequence[Trial]) -> list[Lesson]:
                     config=trial.config,
                     loss=loss,
                     measured=trial.number in found,
+                    error=_error(problem.objectives[0], trial) if trial.number in found else 0.0,
+                    context=trial.context,
                 )
             )
     return taught
@@ -79,6 +105,12 @@ def _teaches(objective: Objective, trial: Trial) -> bool:
     if trial.state in (TrialState.COMPLETED, TrialState.STOPPED):
         return _loss(objective, trial) is not None
     return trial.state in (TrialState.INFEASIBLE, TrialState.FAILED)
+
+
+def _error(objective: Objective, trial: Trial) -> float:
+    """The standard error of a completed trial's value; what makes no sense counts as none."""
+    error = trial.errors.get(objective.metric, 0.0)
+    return error if trial.state is TrialState.COMPLETED and 0 < error < math.inf else 0.0
 
 
 def _measured(objective: Objective, trials: Sequence[Trial]) -> Iterator[tuple[int, float]]:

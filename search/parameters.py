@@ -12,11 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from search.errors import InvalidConfig, InvalidSpace
 from search.normal import Normal, check_prior
-from search.values import Flag, Real, Tagged, Value, Whole, Wire, is_number, same_value
+from search.values import Flag, Real, Scalar, Tagged, Value, Whole, Wire, is_number, same_value
 
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 MAX_CHOICES = 1000
 MAX_TEXT = 1000
+MAX_ITEMS = 12  # of a permutation: its 479,001,600 orders are levels like any others
 MAX_INT = 2**53  # the integers that a JSON number and a float64 hold exactly
 LEAST_WEIGHT = 1e-9  # of a choice's, beside the greatest
 FEWEST_FLOATS = 2**30  # in a range that is searched: places in it are then known to nine digits
@@ -27,7 +28,7 @@ class Condition(Wire):
     """Holds while the named parameter is active and has one of the values (`in` on the wire)."""
 
     parameter: str
-    values: Sequence[Value]
+    values: Sequence[Scalar]
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {
         **Wire.__pydantic_config__,
@@ -152,9 +153,9 @@ class ChoiceParameter(Wire):
     """
 
     name: str
-    choices: Sequence[Value]
+    choices: Sequence[Scalar]
     ordered: Flag = False
-    default: Value = None
+    default: Scalar = None
     when: Sequence[Condition] = ()
     weights: Sequence[Real] | None = None
     kind: Literal["choice"] = "choice"
@@ -176,7 +177,7 @@ class ChoiceParameter(Wire):
             object.__setattr__(self, "weights", tuple(map(float, self.weights)))
             _check_weights(self.name, self.weights, len(self.choices))
 
-    def check(self, value: object) -> Value:
+    def check(self, value: object) -> Scalar:
         """The choice that equals the value; raises InvalidConfig when there is none."""
         for choice in self.choices:
             if isinstance(value, bool | int | float | str | None) and same_value(choice, value):
@@ -184,7 +185,64 @@ class ChoiceParameter(Wire):
         raise _wrong(self.name, f"one of {list(self.choices)!r}", value)
 
 
-Parameter: TypeAlias = Annotated[FloatParameter | IntParameter | ChoiceParameter, Tagged()]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermutationParameter(Wire):
+    """The items in some order: its value is a list that holds each of them once."""
+
+    name: str
+    items: Sequence[Scalar]
+    default: Sequence[Scalar] | None = None
+    when: Sequence[Condition] = ()
+    kind: Literal["permutation"] = "permutation"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        object.__setattr__(self, "items", tuple(self.items))
+        object.__setattr__(self, "when", tuple(self.when))
+        if not 2 <= len(self.items) <= MAX_ITEMS:
+            raise InvalidSpace(
+                f"{self.name}: expected 2 to {MAX_ITEMS} items, got {len(self.items)}"
+            )
+        for value in self.items:
+            _check_choice(self.name, value, "item")
+        _check_distinct(self.name, self.items, "item")
+        if self.default is not None:
+            object.__setattr__(self, "default", tuple(self.check(self.default)))
+
+    def check(self, value: object) -> list[Scalar]:
+        """The items in the order given; raises InvalidConfig unless it holds each of them once."""
+        if not isinstance(value, list | tuple):
+            raise _wrong(self.name, self._expected, value)
+        found = [self._item(given, value) for given in value]
+        for item in self.items:
+            times = sum(item is other for other in found)
+            if times != 1:
+                what = f"without {item!r:.80}" if not times else f"with {item!r:.80} repeated"
+                raise _wrong(self.name, self._expected, value, what)
+        return found
+
+    @property
+    def _expected(self) -> str:
+        return f"a list of each of {list(self.items)!r:.400} once"
+
+    def _item(self, given: object, value: object) -> Scalar:
+        """The item that is meant, as the parameter holds it."""
+        for item in self.items:
+            if isinstance(given, bool | int | float | str | None) and same_value(item, given):
+                return item
+        raise _wrong(self.name, self._expected, value, f"with {given!r:.80}, which is no item")
+
+
+Parameter: TypeAlias = Annotated[
+    FloatParameter | IntParameter | ChoiceParameter | PermutationParameter, Tagged()
+]
+
+
+def has_belief(parameter: Parameter) -> bool:
+    """Whether a prior or weights say where the parameter's good values lie."""
+    if isinstance(parameter, ChoiceParameter):
+        return parameter.weights is not None
+    return not isinstance(parameter, PermutationParameter) and parameter.prior is not None
 
 
 def _check_name(name: str) -> None:
@@ -222,23 +280,23 @@ def _check_resolution(name: str, low: float, high: float, *, log: bool, step: fl
         raise InvalidSpace(f"{name}: floats between {low} and {high} are coarser than step={step}")
 
 
-def _check_choice(name: str, value: Value) -> None:
+def _check_choice(name: str, value: Scalar, word: str = "choice") -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidSpace(f"{name}: a choice must be finite, got {value}")
+        raise InvalidSpace(f"{name}: every {word} must be finite, got {value}")
     if isinstance(value, int) and abs(value) > MAX_INT:
-        raise InvalidSpace(f"{name}: an integer choice must lie within ±2**53")
+        raise InvalidSpace(f"{name}: an integer {word} must lie within ±2**53")
     if isinstance(value, str) and (len(value) > MAX_TEXT or "\x00" in value):
         raise InvalidSpace(
-            f"{name}: a text choice has at most {MAX_TEXT} characters and no NUL character"
+            f"{name}: a text {word} has at most {MAX_TEXT} characters and no NUL character"
         )
 
 
-def _check_distinct(name: str, choices: Sequence[Value]) -> None:
-    seen: set[tuple[bool, Value]] = set()
+def _check_distinct(name: str, choices: Sequence[Scalar], word: str = "choice") -> None:
+    seen: set[tuple[bool, Scalar]] = set()
     for value in choices:
         key = (isinstance(value, bool), value)
         if key in seen:
-            raise InvalidSpace(f"{name}: choice {value!r} is given twice")
+            raise InvalidSpace(f"{name}: {word} {value!r} is given twice")
         seen.add(key)
 
 
@@ -254,5 +312,6 @@ def _check_weights(name: str, weights: Sequence[float], count: int) -> None:
         )
 
 
-def _wrong(name: str, expected: str, value: object) -> InvalidConfig:
-    return InvalidConfig(f"{name}: expected {expected}, got {value!r:.200}", parameter=name)
+def _wrong(name: str, expected: str, value: object, what: str = "") -> InvalidConfig:
+    message = f"{name}: expected {expected}, got {value!r:.200}"
+    return InvalidConfig(f"{message}, {what}" if what else message, parameter=name)

@@ -16,7 +16,7 @@ import numpy as np
 
 from search.axis import Axis, edge
 from search.encoding import Cube
-from search.parameters import ChoiceParameter, Parameter
+from search.parameters import ChoiceParameter, Parameter, PermutationParameter
 from search.scales import Floats, Levels, scale_of
 
 
@@ -98,7 +98,7 @@ def belief_of(parameter: Parameter) -> Belief | None:
         weights = np.array(parameter.weights) / max(parameter.weights)
         assert isinstance(scale, Levels)  # choices are levels
         return Weights(weights / weights.sum(), scale)
-    if parameter.prior is None:
+    if isinstance(parameter, PermutationParameter) or parameter.prior is None:
         return None
     from search.bell import Bell  # SciPy, which spaces without such a prior do not need
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from search.context import check_declared
+from search.earlier import EarlierStudy, check_earlier
 from search.errors import InvalidProblem
-from search.parameters import NAME
+from search.parameters import NAME, Parameter
 from search.space import SearchSpace
-from search.values import Real, Whole, Wire
+from search.values import Flag, Real, Whole, Wire
 
 MAX_OBJECTIVES = 8
 MAX_CONSTRAINTS = 16
@@ -23,6 +25,8 @@ class Objective(Wire):
 
     `read` says which of a trial's measured values counts when `tell` gave none: the last step's,
     or the best over its steps.  `reference` is the worst value worth having (several objectives).
+    `noisy` says that the same config gives another value each time: the best trial is then the one
+    of which a model expects most, not the one that was measured best.
     """
 
     metric: str
@@ -30,11 +34,15 @@ class Objective(Wire):
     read: Literal["last", "best"] = "last"
     reference: Real | None = None
     by: Literal["metric", "preference"] = "metric"
+    noisy: Flag = False
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
         if self.by == "preference" and (
-            self.goal != "maximize" or self.read != "last" or self.reference is not None
+            self.goal != "maximize"
+            or self.read != "last"
+            or self.reference is not None
+            or self.noisy
         ):
             raise InvalidProblem(
                 f"objective {self.metric!r} is by preference: its goal is 'maximize', as answers "
@@ -72,19 +80,37 @@ class OutcomeConstraint(Wire):
         high = math.inf if self.at_most is None else self.at_most
         return low <= value <= high
 
+    def shortfall(self, value: float) -> float:
+        """By how much the value misses the constraint, 0 when it holds; NaN misses by +inf."""
+        if math.isnan(value):
+            return math.inf
+        below = 0.0 if self.at_least is None else self.at_least - value
+        above = 0.0 if self.at_most is None else value - self.at_most
+        return max(0.0, below, above)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem(Wire):
-    """All that a searcher knows of a study besides its history."""
+    """All that a searcher knows of a study besides its history.
+
+    `context` holds the parameters that are given with an ask rather than searched.
+    `earlier` holds what was learned from studies before it, as it was when this one was made.
+    """
 
     space: SearchSpace
     objectives: Sequence[Objective]
     constraints: Sequence[OutcomeConstraint] = ()
+    context: Sequence[Parameter] = ()
     seed: Whole = 0
+    earlier: Sequence[EarlierStudy] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", tuple(self.objectives))
         object.__setattr__(self, "constraints", tuple(self.constraints))
+        object.__setattr__(self, "context", tuple(self.context))
+        check_declared(self.space, self.context)
+        object.__setattr__(self, "earlier", tuple(self.earlier))
+        check_earlier(self.space, self.earlier)
         if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
             raise InvalidProblem(
                 f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"
@@ -99,11 +125,21 @@ class Problem(Wire):
         for metric in metrics:
             if metrics.count(metric) > 1:
                 raise InvalidProblem(f"objective {metric!r} is given twice")
-        if any(o.by == "preference" for o in self.objectives) and (
-            len(self.objectives) > 1 or self.constraints
-        ):
+        if len(metrics) > 1 and any(objective.noisy for objective in self.objectives):
+            raise InvalidProblem(
+                "noisy says how the best trial is chosen, and with several objectives there is none"
+            )
+        if any(o.by == "preference" for o in self.objectives):
+            self._check_preference()
+
+    def _check_preference(self) -> None:
+        if len(self.objectives) > 1 or self.constraints:
             raise InvalidProblem(
                 "a preference is a study's only objective, without constraints on outcomes"
+            )
+        if self.context or self.earlier:
+            raise InvalidProblem(
+                "preferences are learned without a context and without earlier studies"
             )
 
     @property

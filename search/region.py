@@ -14,7 +14,7 @@ import numpy as np
 from search.axis import Axis
 from search.encoding import Cube, Mask
 from search.linear import slack_of
-from search.parameters import ChoiceParameter
+from search.parameters import FloatParameter, IntParameter
 from search.scales import Floats
 
 PASSES = 3  # over all coordinates, to pull a row back
@@ -29,7 +29,7 @@ class Region:
         named = {name for constraint in space.constraints for name in constraint.terms}
         self.columns = [j for j, p in enumerate(space.parameters) if p.name in named]
         numbers = [space.parameters[j] for j in self.columns]
-        self.axes = [Axis.of(p) for p in numbers if not isinstance(p, ChoiceParameter)]
+        self.axes = [Axis.of(p) for p in numbers if isinstance(p, FloatParameter | IntParameter)]
         self.A = np.array([[c.terms.get(p.name, 0.0) for p in numbers] for c in space.constraints])
         self.low = np.array([c.low for c in space.constraints])
         self.high = np.array([c.high for c in space.constraints])

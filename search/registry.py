@@ -17,21 +17,54 @@ from search.schedulers.median import Median
 from search.searcher import Searcher, features_of
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.values import Tagged
 
 SearcherSettings: TypeAlias = Annotated[
-    AutoSearcher | BoTorch | GP | Grid | Phased | Random | Sobol, Tagged()
+    AutoSearcher
+    | BoTorch
+    | CMAES
+    | Evolution
+    | Forest
+    | GP
+    | Grid
+    | NSGA2
+    | Phased
+    | Random
+    | Sobol
+    | TPE
+    | TuRBO,
+    Tagged(),
 ]
 SchedulerSettings: TypeAlias = Annotated[ASHA | AutoScheduler | Full | Median, Tagged()]
 
 SEARCHERS: Mapping[str, type[Searcher]] = {
     searcher.kind_of(): searcher
-    for searcher in (AutoSearcher, BoTorch, GP, Grid, Phased, Random, Sobol)
+    for searcher in (
+        AutoSearcher,
+        BoTorch,
+        CMAES,
+        Evolution,
+        Forest,
+        GP,
+        Grid,
+        NSGA2,
+        Phased,
+        Random,
+        Sobol,
+        TPE,
+        TuRBO,
+    )
 }
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     scheduler.kind_of(): scheduler for scheduler in (ASHA, AutoScheduler, Full, Median)
@@ -40,8 +73,9 @@ SCHEDULERS: Mapping[str, type[Scheduler]] = {
 
 def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
     """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
-    supported = searcher.supports()
-    return tuple(reason for feature, reason in features_of(problem) if feature not in supported)
+    supported = searcher.supports() | searcher.aids
+    lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
+    return (*lacking, *searcher.objections(problem))
 
 
 def check_supported(problem: Problem, searcher: Searcher) -> None:

@@ -11,14 +11,21 @@ unit interval and back exactly for up to 10**12 of them; beyond that a float has
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from search.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
-from search.values import Value
+from search.orders import Orders, ranked, unranked
+from search.parameters import (
+    ChoiceParameter,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    PermutationParameter,
+)
+from search.values import Scalar, Value
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -35,6 +42,10 @@ class Scale(ABC):
     @abstractmethod
     def unit(self, value: Value) -> float:
         """Where a legal value lies: the centre of its cell, if it has one."""
+
+    @abstractmethod
+    def units(self, values: Sequence[Value]) -> Floats:
+        """The same for many values at once."""
 
     @abstractmethod
     def snap(self, u: Floats) -> Floats:
@@ -59,6 +70,10 @@ class Continuous(Scale):
     def unit(self, value: Value) -> float:
         x = math.log(value) if self._log else float(value)  # type: ignore[arg-type]
         return min(max((x - self._start) / self._length, 0.0), 1.0)
+
+    def units(self, values: Sequence[Value]) -> Floats:
+        x = np.array(values, dtype=np.float64)
+        return np.clip(((np.log(x) if self._log else x) - self._start) / self._length, 0.0, 1.0)
 
     def snap(self, u: Floats) -> Floats:
         return np.clip(u, 0.0, 1.0)
@@ -94,6 +109,9 @@ class Levels(Scale):
     def unit(self, value: Value) -> float:
         return float(self.centre(self.level_of(value)))
 
+    def units(self, values: Sequence[Value]) -> Floats:
+        return np.asarray(self.centre(np.array([self.level_of(v) for v in values], dtype=float)))
+
     def snap(self, u: Floats) -> Floats:
         return np.asarray(self.centre(self.level(u)))
 
@@ -121,6 +139,32 @@ class LogLevels(Levels):
         return ends[0], ends[1]
 
 
+class Permutations(Levels):
+    """The orders of items, by rank: neighbouring levels begin alike, but mean no more than that."""
+
+    def __init__(self, items: Sequence[Scalar]) -> None:
+        super().__init__(math.factorial(len(items)), self._value_at, self._level_of)
+        self.items = tuple(items)
+        # True equals 1 for Python, but not as an item.
+        self._place = {(isinstance(item, bool), item): k for k, item in enumerate(self.items)}
+
+    def orders(self, u: Floats) -> Orders:
+        """The order at each u: a row with the places of the items."""
+        return unranked(self.level(u), len(self.items))
+
+    def centres(self, orders: Orders) -> Floats:
+        """Where orders lie."""
+        return np.asarray(self.centre(ranked(orders)))
+
+    def _value_at(self, level: int) -> list[Scalar]:
+        return [self.items[place] for place in unranked([level], len(self.items))[0]]
+
+    def _level_of(self, value: Value) -> int:
+        assert isinstance(value, list)
+        order = [self._place[isinstance(item, bool), item] for item in value]
+        return int(ranked(np.array([order]))[0])
+
+
 def scale_of(parameter: Parameter) -> Scale:
     """The scale of a parameter."""
     match parameter:
@@ -130,13 +174,15 @@ def scale_of(parameter: Parameter) -> Scale:
             return _whole(parameter)
         case FloatParameter():
             return _real(parameter)
+        case PermutationParameter():
+            return Permutations(parameter.items)
 
 
 def _choice(parameter: ChoiceParameter) -> Levels:
     choices = tuple(parameter.choices)
     # True equals 1 for Python, but not as a choice.
     level = {(isinstance(value, bool), value): k for k, value in enumerate(choices)}
-    return Levels(len(choices), choices.__getitem__, lambda v: level[isinstance(v, bool), v])
+    return Levels(len(choices), choices.__getitem__, lambda v: level[isinstance(v, bool), v])  # type: ignore[index]
 
 
 def _whole(parameter: IntParameter) -> Levels:

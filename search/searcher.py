@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from search.context import same_context
 from search.problem import Problem
 from search.trial import Trial, TrialState
 from search.values import JSON, Config, Wire
@@ -30,9 +31,16 @@ class Feature(StrEnum):
     CONDITIONS = "conditions"
     SEVERAL_OBJECTIVES = "several_objectives"
     OUTCOME_CONSTRAINTS = "outcome_constraints"
+    CONTEXTS = "contexts"
     PARAMETER_CONSTRAINTS = "parameter_constraints"
     PREFERENCES = "preferences"
     PRIORS = "priors"
+
+
+class Aid(StrEnum):
+    """What a problem gives its searcher to be used; to leave it aside is not to serve it."""
+
+    TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +53,14 @@ class Memo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """A config to try, and why: origin["by"] names who proposed it."""
+    """A config to try, and why: origin["by"] names who proposed it.
+
+    `until` is the step up to which it is to run; None is a full run.
+    """
 
     config: Config
     origin: Mapping[str, JSON]
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +69,10 @@ class History:
 
     `trials` holds every trial of the study in order of number; the queued and running ones are
     pending points.  `reserved` holds configs suggested but not yet asked for: pending too, and not
-    to be suggested again.  `batch` counts the batches of the study from 0.  `preferences` holds the
-    numbers of two trials for every answer of a person, in the order given: (better, worse).
+    to be suggested again.  `batch` counts the batches of the study from 0.  `context` is what this
+    batch is asked for in: its suggestions, and `reserved`, are configs for that context.
+    `preferences` holds the numbers of two trials for every answer of a person, in the order given:
+    (better, worse).
     """
 
     problem: Problem
@@ -67,6 +81,7 @@ class History:
     batch: int = 0
     memo: Memo | None = None
     preferences: Sequence[tuple[int, int]] = ()
+    context: Config = field(default_factory=dict)
 
     def rng(self) -> np.random.Generator:
         """The random generator of this batch, independent of every other batch's."""
@@ -77,16 +92,24 @@ class History:
         )
 
     def taken(self) -> Iterator[Config]:
-        """Every config that must not be suggested again."""
-        yield from (trial.config for trial in self.trials)
+        """Every config that must not be suggested again, in this batch's context."""
+        yield from (trial.config for trial in self.trials if self.here(trial.context))
         yield from self.reserved
 
+    def here(self, context: Config) -> bool:
+        """Whether a context is that of this batch."""
+        return not self.problem.context or same_context(context, self.context)
+
     def pending(self) -> Iterator[Config]:
-        """Every config whose outcome is still to come."""
+        """Every config whose outcome is still to come, in whatever context."""
+        yield from (config for config, _ in self.under_way())
+
+    def under_way(self) -> Iterator[tuple[Config, Config]]:
+        """Every config whose outcome is still to come, with its context."""
         for trial in self.trials:
             if trial.state in (TrialState.QUEUED, TrialState.RUNNING):
-                yield trial.config
-        yield from self.reserved
+                yield trial.config, trial.context
+        yield from ((config, self.context) for config in self.reserved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +135,27 @@ class Searcher(Wire, ABC):
     """
 
     features: ClassVar[frozenset[Feature]]
+    aids: ClassVar[frozenset[Aid]] = frozenset()
 
     def supports(self) -> frozenset[Feature]:
         """What these settings can serve: the class's features, unless parts of it serve less."""
         return self.features
+
+    def objections(self, problem: Problem) -> tuple[str, ...]:
+        """Why these settings cannot serve the problem, a sentence each, whatever its features."""
+        return ()
+
+    def planned_steps(self) -> tuple[int, int] | None:
+        """The least steps and those of a full run, where it plans how far each trial runs."""
+        return None
 
     @abstractmethod
     def suggest(self, history: History, count: int) -> Batch:
         """`count` new configs, none of them in `history.taken()`."""
 
 
-def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
-    """What the problem asks of its searcher, each with the sentence that says so."""
+def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
+    """What the problem asks of its searcher, or gives it, each with the sentence that says so."""
     if problem.space.conditional:
         yield Feature.CONDITIONS, "it does not take conditional parameters"
     if len(problem.objectives) > 1:
@@ -136,3 +168,7 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature, str]]:
         yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
     if problem.by_preference:
         yield Feature.PREFERENCES, "it learns from metrics, not from preferences"
+    if problem.context:
+        yield Feature.CONTEXTS, "it does not take a context that is given with the ask"
+    if problem.earlier:
+        yield Aid.TRANSFER, "it does not learn from earlier studies"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from search.errors import InvalidConfig, InvalidSpace
 from search.linear import LinearConstraint, check_constraints, slack_of
-from search.parameters import ChoiceParameter, FloatParameter, Parameter
+from search.parameters import FloatParameter, Parameter, PermutationParameter, has_belief
 from search.values import Config, Value, Wire
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ class SearchSpace(Wire):
     @property
     def believes(self) -> bool:
         """Whether a prior or weights say of any parameter where good values lie."""
-        return any(
-            p.weights is not None if isinstance(p, ChoiceParameter) else p.prior is not None
-            for p in self.parameters
-        )
+        return any(has_belief(parameter) for parameter in self.parameters)
 
     def active(self, config: Config) -> Iterator[Parameter]:
         """The parameters that are active in the config, parents before children."""
@@ -99,7 +96,11 @@ class SearchSpace(Wire):
             if is_active(parameter, config):
                 if parameter.default is None:
                     return None
-                config[parameter.name] = parameter.default
+                config[parameter.name] = (
+                    list(parameter.default)
+                    if isinstance(parameter, PermutationParameter)
+                    else parameter.default
+                )
         return config
 
     def sample(self, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:
@@ -137,10 +138,10 @@ def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) ->
                 f"{parameter.name}: its condition names {condition.parameter!r}, "
                 "which must be a parameter declared before it"
             )
-        if isinstance(parent, FloatParameter):
+        if isinstance(parent, FloatParameter | PermutationParameter):
             raise InvalidSpace(
                 f"{parameter.name}: a condition needs a choice or an int, "
-                f"but {parent.name!r} is a float"
+                f"but {parent.name!r} is a {parent.kind}"
             )
         for value in condition.values:
             _check_possible(parameter.name, parent, value)

@@ -10,6 +10,9 @@ from search.scales import Floats
 
 LIMIT = 1e150  # squares of losses beyond it overflow
 FENCE = 20.0  # deviations of the good half from the median
+# Standard errors beyond so many deviations of the losses: such a loss says nothing either way, and
+# squares of much larger ones drown whatever else is in the covariance.
+LARGEST_ERROR = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,14 @@ class Targets:
     losses: Floats
     centre: float
     scale: float
+
+    def noise(self, errors: Floats) -> Floats:
+        """The variances of `y` that standard errors of the losses make.
+
+        Bad losses that were pulled in keep the scale of the others: they are known no better.
+        """
+        known = np.minimum(errors, LARGEST_ERROR * self.scale) / self.scale
+        return np.square(known)
 
     def loss(self, y: float) -> float:
         """The loss that a prediction stands for."""

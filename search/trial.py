@@ -38,7 +38,9 @@ class Trial:
     """One config being evaluated; numbered from 0 without gaps within its study.
 
     `values` holds the trial's value of each metric: what `tell` gave, else what the objective
-    reads from the measurements.  `measurements` is in order of step.
+    reads from the measurements.  `measurements` is in order of step.  `errors` holds the standard
+    error of a value, in its units, where one is known; `context` what was given with the ask.
+    `until` is the step up to which it was planned to run, None for a full run.
     """
 
     number: int
@@ -46,6 +48,9 @@ class Trial:
     state: TrialState
     measurements: Sequence[Measurement] = ()
     values: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, JSON] = field(default_factory=dict)
     parent: int | None = None
     attempt: int = 0
+    context: Config = field(default_factory=dict)
+    until: int | None = None

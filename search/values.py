@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
-Value: TypeAlias = bool | int | float | str | None
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | list[Scalar]  # a list is the value of a permutation
 Config: TypeAlias = Mapping[str, Value]
 
 
@@ -66,6 +67,8 @@ def is_number(value: object) -> bool:
 
 def same_value(a: Value, b: Value) -> bool:
     """Equality as JSON sees it: 1 equals 1.0, but neither equals true."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same_value, a, b))
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
@@ -75,7 +78,9 @@ def canonical_json(config: Config) -> str:
     return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Value) -> Value:
+def _plain(value: Value) -> object:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value

@@ -11,7 +11,7 @@ import numpy as np
 
 from search.axis import Axis
 from search.linear import LinearConstraint, ends, slack_of
-from search.parameters import ChoiceParameter, FloatParameter, Parameter
+from search.parameters import FloatParameter, IntParameter, Parameter
 from search.scales import Levels, scale_of
 from search.space import SearchSpace
 from search.values import Config, Value
@@ -96,7 +96,7 @@ def _sum(constraint: LinearConstraint, space: SearchSpace, order: Sequence[int])
 
 
 def _levels(parameter: Parameter, scale: Levels, low: float, high: float) -> Iterator[Value]:
-    assert not isinstance(parameter, ChoiceParameter)  # constraints speak of numbers
+    assert isinstance(parameter, FloatParameter | IntParameter)  # constraints speak of numbers
     step = parameter.step or 1
     first = max(0, int(np.ceil((max(low, parameter.low) - parameter.low) / step - 1e-9)))
     last = int(np.floor((min(high, parameter.high) - parameter.low) / step + 1e-9))

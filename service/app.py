@@ -13,6 +13,7 @@ from service.checkpoints.routes import router as checkpoints
 from service.db.engine import make_engine, make_hot_pool
 from service.fleet.routes import router as fleet
 from service.http.problems import install
+from service.insights.routes import router as insights
 from service.leases.reaper import listening, reaping
 from service.leases.routes import router as leases
 from service.methods.routes import router as methods
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     keys,
     studies,
     study_views,
+    insights,
     trial_views,
     methods,
     fleet,

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_preferences"
-down_revision = "0001"
+revision = "0008_preferences"
+down_revision = "0007_expected_gain"
 branch_labels = None
 depends_on = None
 

@@ -8,7 +8,6 @@ Improvements to Expected Improvement", 2023, give the acquisition function.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.models import SingleTaskGP
@@ -18,14 +17,16 @@ from torch import Tensor
 
 from search.bayes.anchored import Anchored, Observed
 from search.candidates import Candidates
+from search.maximise import maximise
 from search.scales import Floats
+
+__all__ = ["Pick", "choose", "contenders", "maximise"]
 
 SAMPLES = 128
 CONTESTS = 1024
 MAX_PENDING = 128  # the latest; more would cost time and say little that these do not
 MAX_BASELINE = 64
 CHUNK = 4_000_000  # numbers in the covariances of the candidates scored at a time
-STARTS, ROUNDS, ELITE = 8, 5, 5
 FULL_EFFORT = 4  # points of a batch that get all the candidates; more share as many
 
 
@@ -70,36 +71,6 @@ def choose(
         yield Pick(row=row, acquisition=value, mean=float(mean), sd=float(sd), prior=prior)
         candidates.take(row)
         anchors = torch.cat([anchors, x])
-
-
-def maximise(
-    score: Callable[[Floats], Floats], candidates: Candidates, best: Floats, effort: int
-) -> tuple[Floats, float] | None:
-    """The best of about `effort` candidates and its score; None if no untried one came up.
-
-    Most are drawn uniformly or near the best observed rows; the rest are mutations of the highest
-    scores, in rounds of half the step each.
-    """
-    local = max(1, effort * 2 // 5 // (STARTS * ROUNDS))
-    spread = effort - local * STARTS * ROUNDS
-    near = candidates.mutations(best[:ELITE], max(1, spread // 4 // ELITE), 0.1)
-    wide = candidates.everything
-    if wide is None:
-        wide = np.concatenate([candidates.uniform(spread - len(near)), near])
-    rows = candidates.untried(wide)
-    if not len(rows):
-        return None
-    top, values = _top(rows, score(rows))
-    for round_ in range(ROUNDS if candidates.everything is None else 0):
-        moved = candidates.untried(candidates.mutations(top, local, 0.2 * 0.5**round_))
-        if len(moved):
-            top, values = _top(np.concatenate([top, moved]), np.concatenate([values, score(moved)]))
-    return top[0], float(values[0])
-
-
-def _top(rows: Floats, values: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(-values, kind="stable")[:STARTS]
-    return rows[order], values[order]
 
 
 def _score(

@@ -6,6 +6,7 @@ candidate, r + 1 solves where one is new.  Here the anchors are solved once, so 
 candidates among n observations costs O(b n (n + r)) instead of O(b r n^2).
 """
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -32,10 +33,22 @@ class Observed:
         self.kernel = model.covar_module
         self.X: Tensor = model.train_inputs[0]
         self.mean: Tensor = model.mean_module.constant.detach()
-        noise = model.likelihood.noise.detach() * torch.eye(len(self.X)).to(self.X)
+        self.noise: Tensor = model.likelihood.noise.detach()
+        noise = self.noise * torch.eye(len(self.X)).to(self.X)
         self.L: Tensor = psd_safe_cholesky(self.cross(self.X, self.X) + noise)
         residual = (model.train_targets - self.mean).unsqueeze(-1)
         self.a: Tensor = torch.cholesky_solve(residual, self.L).squeeze(-1)
+
+    def believing(self, X: Tensor) -> "Observed":
+        """As if at these points, too, something had been observed: what is expected there."""
+        believed = copy(self)
+        expected, _ = self.solve(X)
+        residual = torch.cat([self.L @ (self.L.T @ self.a), expected - self.mean]).unsqueeze(-1)
+        believed.X = torch.cat([self.X, X])
+        noise = self.noise * torch.eye(len(believed.X)).to(X)
+        believed.L = psd_safe_cholesky(self.cross(believed.X, believed.X) + noise)
+        believed.a = torch.cholesky_solve(residual, believed.L).squeeze(-1)
+        return believed
 
     def cross(self, A: Tensor, B: Tensor) -> Tensor:
         """The prior covariance of two sets of points, |A| x |B|."""

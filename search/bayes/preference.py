@@ -40,10 +40,11 @@ from search.values import JSON
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
 
-MODEL_PAIRS = 200  # the latest; the model costs the cube of the trials in them
+MODEL_PAIRS = 100  # the latest; the model costs the cube of the trials in them
 MOST_OPEN = 8  # configs still to be compared that a suggestion keeps away from; the latest
 MOST_FIRST = 10
 SAMPLES = 128
+DEARER = 4  # times as much a candidate costs here, and so many fewer are scored
 CHUNK = 500  # candidates scored at a time
 
 
@@ -111,7 +112,8 @@ def suggest_preferred(settings: BoTorch, history: History, count: int) -> Batch:
             model = answered.model(settings.fit_evaluations)
             weight = settings.prior_weight / len(history.preferences)
             candidates = Candidates(cube, cube.encode(history.taken()), rng, weight)
-            share = max(200, min(settings.candidates, settings.candidates * FULL_EFFORT // count))
+            effort = settings.candidates // DEARER
+            share = max(200, min(effort, effort * FULL_EFFORT // count))
             chosen = _choose(model, answered, candidates, _open(cube, history), share)
             found = list(islice(chosen, count))
     except NUMERICAL as error:

@@ -51,6 +51,7 @@ class Known:
     """What the trials taught: the rows of their configs and what the model is to predict there."""
 
     cube: Cube
+    numbers: Sequence[int]
     rows: Floats
     aims: Targets
     results: int  # of which the rows are at most MODEL_POINTS
@@ -61,7 +62,8 @@ class Known:
         places = telling([lesson.loss for lesson in taught], MODEL_POINTS, rng)
         kept = [taught[place] for place in places]
         rows = cube.encode(lesson.config for lesson in kept)
-        return cls(cube, rows, targets([lesson.loss for lesson in kept]), len(taught))
+        numbers = [lesson.number for lesson in kept]
+        return cls(cube, numbers, rows, targets([lesson.loss for lesson in kept]), len(taught))
 
     def model(self, history: History, evaluations: int, rng: np.random.Generator) -> Fitted:
         """The model of it all, with hyperparameters fitted on at most FIT_POINTS."""
@@ -81,6 +83,13 @@ class Fitted:
 
     gp: SingleTaskGP
     last: Last
+
+    def nearest(self, features: Floats) -> int:
+        """The place of the known row that the model holds to be most like this one."""
+        X = self.gp.train_inputs[0]
+        with torch.no_grad():
+            alike = self.gp.covar_module(torch.from_numpy(features), X).to_dense()
+        return int(alike.argmax())
 
 
 def suggest(settings: BoTorch, history: History, count: int) -> Batch:
@@ -109,7 +118,7 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
                 count=count,
                 effort=settings.candidates,
             )
-            found = [_suggestion(history, known, pick) for pick in picks]
+            found = [_suggestion(history, known, fitted, pick) for pick in picks]
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
         return sobol_instead(history, count, because[:500])
@@ -139,16 +148,24 @@ def alone(seed: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _suggestion(history: History, known: Known, pick: Pick) -> Suggestion:
+def _suggestion(history: History, known: Known, fitted: Fitted, pick: Pick) -> Suggestion:
     """The pick as a config, with what the model expects in the units of the metric."""
     sign = 1.0 if history.problem.objectives[0].goal == "minimize" else -1.0
     numbers = {
         "acquisition": pick.acquisition,
         "mean": sign * known.aims.loss(-pick.mean),
         "sd": pick.sd * known.aims.scale,
+        # The acquisition is the logarithm of the improvement, in standard units.
+        "expected_gain": math.exp(min(pick.acquisition, 700.0)) * known.aims.scale,
     }
     if history.problem.space.believes:
         numbers["prior"] = pick.prior
     finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
-    origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(known.rows)}
+    nearest = known.numbers[fitted.nearest(known.cube.features(pick.row[None]))]
+    origin: dict[str, JSON] = {
+        "by": "botorch",
+        **finite,
+        "seen": len(known.rows),
+        "nearest": nearest,
+    }
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)

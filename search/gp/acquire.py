@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.candidates import Candidates
-from search.gp.ensemble import Ensemble, moments
+from search.gp.ensemble import Ensemble, largest_gain, mean_of, moments
 from search.gp.posterior import Belief
 from search.scales import Floats
 
@@ -23,13 +23,17 @@ CHUNK = 2_000_000  # numbers in the solutions of the rows scored at a time
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A row chosen, the acquisition there, and what is expected of it in standard units."""
+    """A row chosen, the acquisition there, and what is expected of it in standard units.
+
+    `gain` is the most by which any point that was looked at is expected to improve on the best.
+    """
 
     row: Floats
     features: Floats
     acquisition: float
     mean: float
     sd: float
+    gain: float
     prior: float = 0.0  # what of the acquisition is the user's belief
 
 
@@ -94,7 +98,8 @@ def _brought_up_to_date(pool: Pool, ensemble: Ensemble) -> Pool:
 
 def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Effort) -> Pick | None:
     """The best untried row of the pool, or of what mutating the pool's best leads to."""
-    values = ensemble.acquisition(pool.beliefs) + candidates.favour(pool.rows)
+    logs = ensemble.improvements(pool.beliefs)
+    values, gain = mean_of(logs) + candidates.favour(pool.rows), largest_gain(logs)
     places = candidates.best_untried(pool.rows, values, STARTS)
     if not places:
         return None
@@ -105,7 +110,7 @@ def _maximum(ensemble: Ensemble, candidates: Candidates, pool: Pool, effort: Eff
         values = np.concatenate([values, _score(ensemble, candidates, moved)])
         places = candidates.best_untried(rows, values, STARTS)
         top, values = rows[places], values[places]
-    return _pick(ensemble, candidates, top[:1], float(values[0]))
+    return _pick(ensemble, candidates, top[:1], acquisition=float(values[0]), gain=gain)
 
 
 def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
@@ -113,7 +118,12 @@ def _score(ensemble: Ensemble, candidates: Candidates, rows: Floats) -> Floats:
     return values + candidates.favour(rows)
 
 
-def _pick(ensemble: Ensemble, candidates: Candidates, row: Floats, value: float) -> Pick:
+def _pick(
+    ensemble: Ensemble, candidates: Candidates, row: Floats, *, acquisition: float, gain: float
+) -> Pick:
     features = candidates.cube.features(row)
-    mean, sd = moments(ensemble.believe(features))
-    return Pick(row[0], features, value, mean, sd, float(candidates.favour(row)[0]))
+    beliefs = ensemble.believe(features)
+    mean, sd = moments(beliefs)
+    # What all members agree on need not be where the plain ones alone expect most.
+    gain = max(gain, largest_gain(ensemble.improvements(beliefs)))
+    return Pick(row[0], features, acquisition, mean, sd, gain, float(candidates.favour(row)[0]))

@@ -7,7 +7,7 @@ consistently, and no single model's collapse on a task was the ensemble's.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,19 +32,28 @@ CLIMBS = 6  # of the fits of all members
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """The losses as targets, plain and half-ranked."""
+    """The losses as targets, plain and half-ranked, and their standard errors (0: none known)."""
 
     plain: Targets
     ranked: Targets
+    errors: Floats
 
     @classmethod
-    def of(cls, losses: Sequence[float]) -> "Aims":
+    def of(cls, losses: Sequence[float], errors: Floats | None = None) -> "Aims":
         """Of losses, absurd ones brought to a fence where they are not ranked."""
-        return cls(targets(losses, fenced), targets(losses, half_ranked))
+        known = np.zeros(len(losses)) if errors is None else errors
+        return cls(targets(losses, fenced), targets(losses, half_ranked), known)
 
     def y(self, *, ranked: bool) -> Floats:
         """The targets of a member."""
-        return self.ranked.y if ranked else self.plain.y
+        return self._of(ranked=ranked).y
+
+    def known(self, *, ranked: bool) -> Floats:
+        """What is known of the variances of a member's targets."""
+        return self._of(ranked=ranked).noise(self.errors)
+
+    def _of(self, *, ranked: bool) -> Targets:
+        return self.ranked if ranked else self.plain
 
 
 def fit_members(
@@ -59,55 +68,98 @@ def fit_members(
     found: list[Hyperparameters] = []
     for kernel, ranked in MEMBERS:
         starts = cold if kernel is MATERN else found[-1:]
-        evidence = Evidence(points, aims.y(ranked=ranked), kernel)
+        y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
+        evidence = Evidence(points, y, kernel, noise)
         found.append(fit(evidence, starts, len(starts) * (evaluations // CLIMBS)))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """The members' posteriors, in the order of MEMBERS."""
+    """The members' posteriors, in the order of MEMBERS.
+
+    `tail` holds what all rows of features end with, and leave out: the context that is asked in.
+    """
 
     members: tuple[Posterior, ...]
+    tail: tuple[float, ...] = ()
 
     @classmethod
     def of(
         cls, fitted: Sequence[Hyperparameters], features: Floats, owners: list[int], aims: Aims
     ) -> "Ensemble":
         """Given the observations at rows of features."""
-        return cls(
-            tuple(
-                Posterior.of(kernel, at, features, owners, aims.y(ranked=ranked))
-                for (kernel, ranked), at in zip(MEMBERS, fitted, strict=True)
-            )
-        )
+        members: list[Posterior] = []
+        for (kernel, ranked), at in zip(MEMBERS, fitted, strict=True):
+            y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
+            members.append(Posterior.of(kernel, at, features, owners, y, known=noise))
+        return cls(tuple(members))
+
+    def asked_in(self, tail: Floats, configs: Floats) -> "Ensemble":
+        """The same, asked in one context, of which `tail` holds the features.
+
+        What is to be improved upon is the lowest mean there of any of these configs, wherever they
+        were tried: the best that could be chosen for this context without another trial.
+        """
+        here = replace(self, tail=tuple(tail.tolist()))
+        whole = here.whole(configs)
+        members = (replace(m, best=float(np.min(m.means(whole)))) for m in self.members)
+        return replace(here, members=tuple(members))
+
+    def whole(self, features: Floats) -> Floats:
+        """Rows of features with what they leave out."""
+        if not self.tail:
+            return features
+        return np.concatenate([features, np.tile(self.tail, (len(features), 1))], axis=1)
 
     def pending(self, features: Floats) -> "Ensemble":
         """With these rows under way as well."""
-        return Ensemble(tuple(member.pending(features) for member in self.members))
+        whole = self.whole(features)
+        return replace(self, members=tuple(member.pending(whole) for member in self.members))
 
     def believe(self, features: Floats) -> list[Belief]:
         """What each member believes of rows of features."""
-        return [member.believe(features) for member in self.members]
+        whole = self.whole(features)
+        return [member.believe(whole) for member in self.members]
 
     def believe_again(self, features: Floats, before: Sequence[Belief]) -> list[Belief]:
         """What the beliefs become with the points that are pending since."""
-        pairs = zip(self.members, before, strict=True)
-        return [member.believe_again(features, belief) for member, belief in pairs]
+        whole, pairs = self.whole(features), zip(self.members, before, strict=True)
+        return [member.believe_again(whole, belief) for member, belief in pairs]
+
+    def expected(self, features: Floats) -> Floats:
+        """The mean of the plain members at rows of features."""
+        whole = self.whole(features)
+        found: Floats = np.mean([m.means(whole) for m in self.members[:PLAIN]], axis=0)
+        return found
 
     def acquisition(self, beliefs: Sequence[Belief]) -> Floats:
         """The logarithm of the mean of the members' expected improvements."""
-        logs = [
+        return mean_of(self.improvements(beliefs))
+
+    def improvements(self, beliefs: Sequence[Belief]) -> list[Floats]:
+        """The logarithms of each member's expected improvements on its best mean."""
+        return [
             log_expected_improvement(belief.mean, belief.sd, member.best)
             for member, belief in zip(self.members, beliefs, strict=True)
         ]
-        found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
-        return found
 
     def similarity(self, features: Floats) -> Floats:
         """How alike the plain members hold one row and each point they know, 0 to 1."""
-        found: Floats = np.mean([m.correlation(features) for m in self.members[:PLAIN]], axis=0)
+        whole = self.whole(features)
+        found: Floats = np.mean([m.correlation(whole) for m in self.members[:PLAIN]], axis=0)
         return found
+
+
+def mean_of(logs: Sequence[Floats]) -> Floats:
+    """The logarithm of the mean of what these are the logarithms of."""
+    found: Floats = np.logaddexp.reduce(logs) - math.log(len(logs))
+    return found
+
+
+def largest_gain(logs: Sequence[Floats]) -> float:
+    """The most that any of the points is expected to improve, by the plain members."""
+    return math.exp(float(np.max(mean_of(logs[:PLAIN]))))
 
 
 def moments(beliefs: Sequence[Belief]) -> tuple[float, float]:

@@ -3,16 +3,17 @@
     y   n   standardised losses, lower is better
     l   p   one length scale for every free parameter, however many columns it has
     v       the variance of the noise, which stands for all that the kernel cannot explain
+    E       diagonal: the squares of the standard errors that are known, 0 where none is
 
-With K = C(l) + (v + NUGGET) I, and the constant mean m = 1'K^-1 y / 1'K^-1 1 that generalised least
-squares gives, the fit minimises over ln l and ln v
+With K = C(l) + (v + NUGGET) I + E, and the constant mean m = 1'K^-1 y / 1'K^-1 1 that generalised
+least squares gives, the fit minimises over ln l and ln v
 
     (y - m)'K^-1 (y - m) / 2 + ln|K| / 2
         + sum_i [(ln l_i - sqrt(2) - ln(p) / 2)^2 / 6 + ln l_i] + (ln v + 4)^2 / 2 + ln v.
 
 The priors are those of Hvarfner and others, "Vanilla Bayesian Optimization Performs Great in High
 Dimensions", 2024.  There is no output scale, since y is standardised.  Because m is itself a
-minimum, it adds nothing to the gradient.
+minimum, it adds nothing to the gradient, and neither does E, which is given.
 """
 
 import math
@@ -74,8 +75,10 @@ class Points:
 class Evidence:
     """What a fit minimises, as a function of theta = (ln l, ln v), with its gradient."""
 
-    def __init__(self, points: Points, y: Floats, kernel: Kernel) -> None:
-        self.points, self.kernel = points, kernel
+    def __init__(
+        self, points: Points, y: Floats, kernel: Kernel, known: Floats | float = 0.0
+    ) -> None:
+        self.points, self.kernel, self.known = points, kernel, known
         self._sides = np.stack([y, np.ones_like(y)], axis=1)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
@@ -98,7 +101,7 @@ class Evidence:
         n = self.points.n
         K = np.zeros(n * n)
         K[self.points.flat] = correlation
-        K[:: n + 1] = 1.0 + noise + NUGGET
+        K[:: n + 1] = 1.0 + noise + NUGGET + self.known
         return _ensured(dpotrf(K.reshape(n, n, order="F"), lower=1, clean=0, overwrite_a=1))
 
     def _residual(self, L: Floats) -> tuple[Floats, float]:

@@ -38,8 +38,9 @@ class Belief:
 class Posterior:
     """The process given n observations, and N - n pending points after them.
 
-    X holds the scaled features, N x c; L L' = k(X, X) + noise; a = (L L')^-1 (y - m), n;
-    `best` is the lowest posterior mean at any of the points.
+    X holds the scaled features, N x c; L L' = k(X, X) + noise, and on the diagonal what is known of
+    the noise besides; a = (L L')^-1 (y - m), n; `best` is the lowest posterior mean at any of the
+    points.
     """
 
     kernel: Kernel
@@ -53,14 +54,24 @@ class Posterior:
 
     @classmethod
     def of(
-        cls, kernel: Kernel, at: Hyperparameters, features: Floats, owners: list[int], y: Floats
+        cls,
+        kernel: Kernel,
+        at: Hyperparameters,
+        features: Floats,
+        owners: list[int],
+        y: Floats,
+        *,
+        known: Floats | float = 0.0,
     ) -> "Posterior":
-        """Given observations y at rows of features; raises LinAlgError."""
+        """Given observations y at rows of features; raises LinAlgError.
+
+        `known` holds the variances that are known of y, besides the noise that was fitted.
+        """
         scale = np.array(at.lengths)[owners]
         X = features / scale
         C = kernel.correlation(squared_distances(X, X))
         noise = at.noise + NUGGET
-        L = cholesky(_on_diagonal(C, 1.0 + noise), lower=True, check_finite=False)
+        L = cholesky(_on_diagonal(C, 1.0 + noise + known), lower=True, check_finite=False)
         sides = solve_triangular(
             L, np.stack([y, np.ones_like(y)], 1), lower=True, check_finite=False
         )
@@ -68,8 +79,8 @@ class Posterior:
         # Generalised least squares for the constant mean.
         m = float(solved[:, 0].sum() / solved[:, 1].sum())
         a = solved[:, 0] - m * solved[:, 1]
-        # (C + noise I) a = y - m, so the posterior mean m + C a at the points is y - noise a.
-        best = float(np.min(y - noise * a))
+        # (C + N) a = y - m, N the noise, so the posterior mean m + C a at the points is y - N a.
+        best = float(np.min(y - (noise + known) * a))
         return cls(kernel, scale, noise, X, L, a, m, best)
 
     def believe(self, features: Floats) -> Belief:
@@ -78,6 +89,11 @@ class Posterior:
         mean = self.mean + self.a @ K[: len(self.a)]
         V = solve_triangular(self.L, K, lower=True, overwrite_b=True, check_finite=False)
         return Belief(mean, _variance(np.square(V).sum(axis=0)), V)
+
+    def means(self, features: Floats) -> Floats:
+        """The means alone, which cost no solution."""
+        found: Floats = self.mean + self.a @ self._cross(self.X[: len(self.a)], features)
+        return found
 
     def pending(self, features: Floats) -> "Posterior":
         """With these rows under way as well; raises LinAlgError."""

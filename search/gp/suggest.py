@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search.candidates import Candidates
-from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
 from search.gp import memo
 from search.gp.acquire import Pick, choose
-from search.gp.ensemble import Ensemble
+from search.gp.ensemble import Aims, Ensemble
+from search.gp.joint import Joint
 from search.gp.known import FIT_POINTS, Known
 from search.gp.memo import Fitted
 from search.gp.threads import one_thread
@@ -33,15 +33,15 @@ NUMERICAL = (ArithmeticError, np.linalg.LinAlgError)
 
 def suggest(settings: GP, history: History, count: int) -> Batch:
     """`count` configs by expected improvement, or Sobol points that say why not."""
-    cube = Cube(history.problem.space)
+    joint = Joint.of(history.problem)
     taught = lessons(history.problem, history.trials)
     if sum(lesson.measured for lesson in taught) < 2:
         return sobol_instead(history, count, "fewer than two trials have a finite result")
-    if not cube.free:
+    if not joint.cube.free:
         return sobol_instead(history, count, "no parameter has more than one value")
     try:
         with one_thread(), np.errstate(divide="raise", over="raise", invalid="raise"):
-            found, fitted = _search(settings, history, cube, taught, count)
+            found, fitted = _search(settings, history, joint, taught, count)
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
         return sobol_instead(history, count, because[:500])
@@ -51,27 +51,44 @@ def suggest(settings: GP, history: History, count: int) -> Batch:
 
 
 def _search(
-    settings: GP, history: History, cube: Cube, taught: Sequence[Lesson], count: int
+    settings: GP, history: History, joint: Joint, taught: Sequence[Lesson], count: int
 ) -> tuple[list[Suggestion], Fitted]:
-    rng = history.rng()
-    rows = cube.encode(history.taken())  # the trials stand first
+    rng, cube = history.rng(), joint.cube
+    tried = cube.encode(trial.config for trial in history.trials)
     place = {trial.number: place for place, trial in enumerate(history.trials)}
-    known = Known.of(cube, taught, rows[[place[lesson.number] for lesson in taught]])
+    rows = tried[[place[lesson.number] for lesson in taught]]
+    elsewhere = [not history.here(lesson.context) for lesson in taught]
+    known = Known.of(joint, taught, rows, elsewhere)
     fitted = _remembered(history, known) or known.fit(settings.fit_evaluations, rng)
     known = known.nearby(fitted.members[0], rng)
-    ensemble, aims = known.ensemble(fitted)
-    if len(pending := cube.encode(history.pending())[-MAX_PENDING:]):
-        ensemble = ensemble.pending(cube.features(pending))
-    candidates = Candidates(cube, rows, rng, settings.prior_weight / len(taught))
-    picks = choose(ensemble, candidates, best=known.best, count=count, rows=settings.candidates)
+    ensemble, aims = _ensemble(history, known, fitted)
+    here = [history.here(trial.context) for trial in history.trials]
+    taken = np.concatenate([tried[here], cube.encode(history.reserved)])
+    candidates = Candidates(cube, taken, rng, settings.prior_weight / len(taught))
+    best, rows_scored = known.best(ensemble), settings.candidates
+    picks = choose(ensemble, candidates, best=best, count=count, rows=rows_scored)
     told = Told(history, known, ensemble, aims.plain)
     return [told.suggestion(pick) for pick in picks], fitted
+
+
+def _ensemble(history: History, known: Known, fitted: Fitted) -> tuple[Ensemble, Aims]:
+    """The models with what is under way, as they are to be asked in the history's context."""
+    joint, (ensemble, aims) = known.joint, known.ensemble(fitted)
+    rows = known.rows
+    if pending := list(history.under_way())[-MAX_PENDING:]:
+        waiting = joint.cube.encode(config for config, _ in pending)
+        ensemble = ensemble.pending(joint.features(waiting, (context for _, context in pending)))
+        rows = np.concatenate([rows, waiting])
+    if joint.contexts is not None:
+        (asked,) = joint.columns([history.context], 1)
+        ensemble = ensemble.asked_in(asked, joint.cube.features(rows))
+    return ensemble, aims
 
 
 def _remembered(history: History, known: Known) -> Fitted | None:
     """The last fit, where it was on part of the lessons and is recent enough."""
     last = memo.read(history.memo) if len(known) > FIT_POINTS else None
-    return last if last is not None and last.serves(len(known), len(known.cube.free)) else None
+    return last if last is not None and last.serves(len(known), known.joint.free) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +107,11 @@ class Told:
             "acquisition": pick.acquisition,
             "mean": sign * self.aims.loss(pick.mean),
             "sd": pick.sd * self.aims.scale,
+            "expected_gain": pick.gain * self.aims.scale,
         }
         if self.history.problem.space.believes:
             numbers["prior"] = pick.prior
         finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
         nearest = self.known.numbers[int(np.argmax(self.ensemble.similarity(pick.features)))]
         origin = {"by": "gp", **finite, "seen": len(self.known), "nearest": nearest}
-        return Suggestion(config=self.known.cube.decode(pick.row), origin=origin)
+        return Suggestion(config=self.known.joint.cube.decode(pick.row), origin=origin)

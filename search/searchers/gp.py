@@ -21,7 +21,12 @@ class GP(Searcher):
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(
-        {Feature.CONDITIONS, Feature.PARAMETER_CONSTRAINTS, Feature.PRIORS}
+        {
+            Feature.CONDITIONS,
+            Feature.CONTEXTS,
+            Feature.PARAMETER_CONSTRAINTS,
+            Feature.PRIORS,
+        }
     )
 
     fit_evaluations: Whole = 360

@@ -14,8 +14,8 @@ class Grid(Searcher):
     """Walks all combinations, the last parameter changing fastest, and is exhausted at the end.
 
     A continuous parameter takes `points` values that spread over its scale, both ends among them;
-    whole numbers, steps and choices take all of theirs.  Under constraints they spread over what
-    the parameters before leave of the scale.
+    whole numbers, steps and choices take all of theirs.  Under constraints a continuous parameter
+    comes last and spreads over what the others leave of it.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {

@@ -4,16 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
+from search.problem import Problem
 from search.searcher import Batch, Feature, History, Memo, Searcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.settings import check_range
 from search.values import JSON, Tagged, Whole
 
-Part: TypeAlias = Annotated[Random | Sobol | Grid | GP | BoTorch, Tagged()]
+Part: TypeAlias = Annotated[
+    Random | Sobol | Grid | GP | BoTorch | CMAES | Evolution | Forest | NSGA2 | TPE | TuRBO,
+    Tagged(),
+]
 
 VERSION = 1
 PARTS = ("first", "then")
@@ -40,6 +50,12 @@ class Phased(Searcher):
 
     def supports(self) -> frozenset[Feature]:
         return self.first.supports() & self.then.supports()
+
+    def objections(self, problem: Problem) -> tuple[str, ...]:
+        return (*self.first.objections(problem), *self.then.objections(problem))
+
+    def planned_steps(self) -> tuple[int, int] | None:
+        return self.then.planned_steps() or self.first.planned_steps()
 
     def suggest(self, history: History, count: int) -> Batch:
         memos = _read(history.memo)

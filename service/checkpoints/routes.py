@@ -9,7 +9,7 @@ from service.http.json import StrictRoute
 from service.http.problems import answers
 from service.leases.fence import Call
 from service.resources import Needs
-from service.schemas.trials import (
+from service.schemas.checkpoints import (
     CheckpointCommit,
     CheckpointCommitted,
     CheckpointCreate,

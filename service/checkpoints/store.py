@@ -7,12 +7,8 @@ from service.checkpoints.storage import size_of, uri_of
 from service.errors import InvalidRequest, LimitExceeded, NotFound
 from service.leases.fence import Call, lost
 from service.leases.rows import fetch
-from service.schemas.trials import (
-    CheckpointCommitted,
-    CheckpointCreate,
-    CheckpointMade,
-    CheckpointOffer,
-)
+from service.schemas.checkpoints import CheckpointCommitted, CheckpointCreate, CheckpointMade
+from service.schemas.trials import CheckpointOffer
 
 MAX_CHECKPOINTS = 10_000  # of a trial
 

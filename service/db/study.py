@@ -45,6 +45,8 @@ study = Table(
     Column("budget_trials", Integer),
     Column("budget_hours", Double),
     Column("budget_target", Double),  # of the first objective
+    Column("budget_gain", Double),  # expected of the next trials; less ends the study
+    Column("budget_patience", SmallInteger),  # after as many results that each left it so small
     Column("max_running", Integer),
     Column("max_attempts", SmallInteger, nullable=False, server_default="4"),
     Column("max_failed", Integer, nullable=False, server_default="10"),
@@ -73,6 +75,8 @@ study = Table(
     CheckConstraint("(state = 'deleted') = (deleted_at is not null)", name="deleted"),
     CheckConstraint("budget_trials > 0", name="budget_trials"),
     CheckConstraint("budget_hours > 0", name="budget_hours"),
+    CheckConstraint("budget_gain >= 0", name="budget_gain"),
+    CheckConstraint("budget_patience > 0", name="budget_patience"),
     CheckConstraint("max_running > 0", name="max_running"),
     CheckConstraint("max_attempts > 0", name="max_attempts"),
     CheckConstraint("lease_seconds > 0", name="lease_seconds"),
@@ -86,9 +90,25 @@ study_spec = Table(
     document("space"),
     document("objectives"),
     document("constraints"),
+    document("context", nullable=True),  # parameters that are given with an ask, if there are any
     document("searcher"),
     document("scheduler"),
     created_at(),
+)
+
+# What was learned from earlier studies when this one was made: a copy, that outlives them.
+study_earlier = Table(
+    "study_earlier",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("study.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("public_id", Text, nullable=False),  # of the earlier study
+    Column("name", Text, nullable=False),  # as it was then
+    Column("points", Integer, nullable=False),
+    document("parameters"),
+    document("configs"),
+    document("losses"),
+    CheckConstraint("points > 0", name="points"),
 )
 
 # Always locked last (trial -> lease -> study_counter).  version grows with every change of a trial.

@@ -31,11 +31,14 @@ batch = Table(
     Column("attempt", SmallInteger, nullable=False, server_default="1"),
     Column("count", Integer, nullable=False),  # suggestions wanted
     Column("watermark", BigInteger),  # study_counter.version that it had read
+    document("context", nullable=True),  # that it was asked for in
     document("pending", nullable=True),  # configs it took as pending points
     document("memo", nullable=True),  # {"version": 1, "data": ...}
     Column("exhausted", Text),  # why the space is at its end, if it is
     Column("error", Text),  # why Sobol answered instead
     Column("seconds", Double),
+    Column("seen", Integer),  # finished trials that it had read
+    Column("expected_gain", Double),  # the largest of its suggestions, if a model made them
     created_at(),
     Column("finished_at", Timestamp),
     Index("uq_batch_running", "study_id", unique=True, postgresql_where=text("state = 'running'")),
@@ -52,8 +55,10 @@ suggestion = Table(
     document("config"),
     Column("config_hash", LargeBinary, nullable=False),
     document("origin"),
+    Column("planned", Integer),  # the step up to which it is to run; NULL: a full run
     Column("seen", Integer, nullable=False),  # finished trials it had read
     created_at(),
+    document("context", nullable=True),  # the only one that it serves
     ForeignKeyConstraint(
         ["study_id", "batch"], ["batch.study_id", "batch.number"], ondelete="CASCADE"
     ),
@@ -73,4 +78,5 @@ demand = Table(
     ),
     Column("expires_at", Timestamp, nullable=False),
     created_at(),
+    document("context", nullable=True),  # that the ask gave
 )

@@ -48,6 +48,7 @@ trial = Table(
     Column("parent_id", BigInteger, ForeignKey("trial.id", ondelete="SET NULL")),
     Column("retry_of", BigInteger, ForeignKey("trial.id", ondelete="SET NULL")),
     Column("batch", Integer),
+    Column("planned", Integer),  # the step up to which it is to run; NULL: a full run
     Column("attempt", SmallInteger, nullable=False, server_default="0"),
     Column("lost", SmallInteger, nullable=False, server_default="0"),  # attempts that ended lost
     Column("priority", SmallInteger, nullable=False, server_default="0"),
@@ -56,6 +57,8 @@ trial = Table(
     Column("told_by", Uuid),  # the lease whose tell ended it
     Column("tell_hash", LargeBinary),
     document("values", nullable=True),  # metric -> value, finite ones and "NaN", "Infinity", ...
+    document("errors", nullable=True),  # metric -> the standard error of its value, where known
+    document("context", nullable=True),  # what was given with the ask, where the study has any
     # the first objective's value, finite, for sorting and best; by preference there is none
     Column("objective", Double),
     Column(

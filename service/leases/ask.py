@@ -4,21 +4,22 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 
+from search.context import same_context
 from service.db.engine import HotPool
 from service.errors import LeaseInUse, LeaseLost, NotFound, StudyEnded, StudyPaused
 from service.leases.claim import (
     Claimed,
+    Wish,
     claim_queued,
     drop_taken,
     find_lease,
     take_suggestion,
 )
-from service.leases.demands import StudyStanding, demand, met, standing_of
+from service.leases.demands import StudyStanding, demand, met, none_left, standing_of
 from service.leases.known import Known, KnownStudy, KnownTrial
 from service.leases.milestones import milestone
 from service.studies.completion import complete_if_done
@@ -37,15 +38,6 @@ update lease set expires_at = clock_timestamp() + make_interval(secs => %(second
  where trial_id = %(trial)s and lease_id = %(lease)s
 """
 BEGUN = "update study set started_at = clock_timestamp() where id = %s and started_at is null"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a worker asks."""
-
-    lease_id: UUID
-    worker: str
-    wait: float  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +60,9 @@ class Asking:
     async def ask(self, study: KnownStudy, wish: Wish) -> Taken | None:
         """A trial, or None when none came in time; the same lease id gets the same trial.
 
-        Raises StudyPaused, StudyEnded, NotFound, LeaseLost when the lease id's trial has ended or
-        moved on, and LeaseInUse when it was used in another study.
+        Raises StudyPaused, StudyEnded (also when nothing is left to try in this context), NotFound,
+        LeaseLost when the lease id's trial has ended or moved on, and LeaseInUse when it was used
+        in another study or another context.
         """
         deadline = time.monotonic() + wish.wait
         waited = False
@@ -96,14 +89,17 @@ class Asking:
                 if waited:
                     await met(connection, wish.lease_id)
                 return await self._taken(connection, study, claimed)
-            standing = check_open(await standing_of(connection, study.id))
+            standing = check_open(await standing_of(connection, study.id, wish.context))
             if standing.over:
                 async with connection.transaction():
                     await complete_if_done(connection, study.id)
-                standing = check_open(await standing_of(connection, study.id))
+                standing = check_open(await standing_of(connection, study.id, wish.context))
+            if standing.used_up and await none_left(connection, study.id, wish.context):
+                text = "every config of the space has been tried in this context"
+                raise StudyEnded(f"the study goes on, but {text}", reason=text)
             if not standing.full and not standing.spent:
                 left = max(0.0, deadline - time.monotonic())
-                await demand(connection, study.id, wish.lease_id, left)
+                await demand(connection, study.id, wish, left)
             return None
 
     async def _claim(
@@ -112,9 +108,9 @@ class Asking:
         """A trial that was waiting, a new one, or the one that this lease id took before."""
         while True:
             try:
-                claimed = await claim_queued(
-                    connection, study, wish.lease_id, wish.worker
-                ) or await take_suggestion(connection, study, wish.lease_id, wish.worker)
+                claimed = await claim_queued(connection, study, wish) or await take_suggestion(
+                    connection, study, wish
+                )
             except UniqueViolation as error:
                 if error.diag.constraint_name == CONFIG_TAKEN:
                     await drop_taken(connection, study.id)
@@ -129,6 +125,8 @@ class Asking:
     ) -> Claimed | None:
         claimed = await find_lease(connection, study, wish.lease_id)
         if claimed is not None:
+            if not same_context(claimed.context or {}, wish.context):
+                raise LeaseInUse("this lease id was used in another context")
             renewal = {
                 "seconds": study.lease_seconds,
                 "trial": claimed.id,
@@ -146,15 +144,21 @@ class Asking:
     async def _taken(
         self, connection: AsyncConnection[Any], study: KnownStudy, claimed: Claimed
     ) -> Taken:
-        self._known.remember_trial(
-            KnownTrial(claimed.id, claimed.public_id, claimed.number, claimed.spec_version, study)
+        trial = KnownTrial(
+            claimed.id,
+            claimed.public_id,
+            claimed.number,
+            claimed.spec_version,
+            study,
+            claimed.planned,
         )
+        self._known.remember_trial(trial)
         if not self._known.begun.get(study.id):
             await connection.execute(BEGUN, (study.id,))
             self._known.begun.put(study.id, True)
         spec = await self._known.spec(connection, study.id, claimed.spec_version)
         self._known.until.put(claimed.id, claimed.until)
-        until = milestone(claimed.until, spec, claimed.number)
+        until = milestone(claimed.until, spec, trial)
         return Taken(claimed=claimed, until=until, spec=spec)
 
 

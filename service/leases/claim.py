@@ -5,15 +5,18 @@ this claim's own.  Both statements commit by themselves, so that the counter, th
 asks of a study share, is never held while a process is busy with something else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from search.values import Value
 from service.leases.known import KnownStudy
 from service.leases.rows import fetch
 from service.observability.metrics import TRIALS
+from service.trials.context import stored
 from service.trials.identity import new_trial_id
 
 # In lease.until: the trial's first milestone, which its number and the study's spec tell.  The
@@ -37,9 +40,9 @@ BEGIN = """
          jsonb_build_object('attempt', attempt, 'worker', %(worker)s::text)
     from taken
 )
-select taken.id, taken.public_id, taken.number, taken.spec_version, taken.config, taken.attempt,
-       s.name as study_name, marked.until, %(seconds)s::float8 as lease_seconds,
-       point.step, point.key, point.size, point.sha256
+select taken.id, taken.public_id, taken.number, taken.spec_version, taken.config, taken.context,
+       taken.attempt, s.name as study_name, marked.until, %(seconds)s::float8 as lease_seconds,
+       point.step, point.key, point.size, point.sha256, taken.planned
   from taken cross join s cross join marked left join point on true
 """
 
@@ -49,6 +52,7 @@ with s as (
 ), free as (
   select t.id from trial t join s on t.study_id = s.id
    where t.state = 'queued' and t.available_at <= clock_timestamp()
+     and t.context is not distinct from %(context)s::jsonb
    order by t.priority desc, t.available_at, t.number
    limit 1 for update of t skip locked
 ), counted as (
@@ -62,7 +66,8 @@ with s as (
          changed_version = counted.version,
          started_at = coalesce(t.started_at, clock_timestamp())
     from free, counted where t.id = free.id
-  returning t.id, t.public_id, t.number, t.spec_version, t.config, t.attempt, t.checkpoint_id
+  returning t.id, t.public_id, t.number, t.spec_version, t.config, t.context, t.attempt,
+            t.checkpoint_id, t.planned
 ), point as (
   select c.step, c.key, c.size, c.sha256 from checkpoint c join taken on c.id = taken.checkpoint_id
 ), marked as (
@@ -83,8 +88,9 @@ with s as (
   select id, name, spec_version, max_running, budget_trials
     from study where id = %(study)s and state = 'active'
 ), next as (
-  select g.batch, g.position, g.config, g.config_hash, g.origin
+  select g.batch, g.position, g.config, g.context, g.config_hash, g.origin, g.planned
     from suggestion g join s on g.study_id = s.id
+   where g.context is not distinct from %(context)s::jsonb
    order by g.batch desc, g.position
    limit 1 for update of g skip locked
 ), counted as (
@@ -99,13 +105,14 @@ with s as (
   delete from suggestion g using next, counted
    where g.study_id = %(study)s and g.batch = next.batch and g.position = next.position
 ), taken as (
-  insert into trial (public_id, study_id, number, spec_version, state, config, config_hash, origin,
-                     batch, attempt, last_lease_id, changed_version, started_at)
-  select %(public)s, s.id, counted.number, s.spec_version, 'running', next.config,
-         next.config_hash, next.origin, next.batch, 1, %(lease)s, counted.version,
-         clock_timestamp()
+  insert into trial (public_id, study_id, number, spec_version, state, config, context,
+                     config_hash, origin, batch, planned, attempt, last_lease_id,
+                     changed_version, started_at)
+  select %(public)s, s.id, counted.number, s.spec_version, 'running', next.config, next.context,
+         next.config_hash, next.origin, next.batch, next.planned, 1, %(lease)s,
+         counted.version, clock_timestamp()
     from s, next, counted
-  returning id, public_id, number, spec_version, config, attempt
+  returning id, public_id, number, spec_version, config, context, attempt, planned
 ), marked as (
   select %(first)s::int as until
 ), point as (
@@ -122,15 +129,26 @@ delete from suggestion g
 """
 
 FIND_LEASE = """
-select t.id, t.public_id, t.number, t.spec_version, t.config, l.attempt, s.name as study_name,
-       l.until, extract(epoch from l.expires_at - clock_timestamp())::float8 as lease_seconds,
-       c.step, c.key, c.size, c.sha256
+select t.id, t.public_id, t.number, t.spec_version, t.config, t.context, l.attempt,
+       s.name as study_name, l.until,
+       extract(epoch from l.expires_at - clock_timestamp())::float8 as lease_seconds,
+       c.step, c.key, c.size, c.sha256, t.planned
   from lease l
   join trial t on t.id = l.trial_id
   join study s on s.id = t.study_id
   left join checkpoint c on c.id = t.checkpoint_id and c.attempt < l.attempt
  where l.lease_id = %(lease)s and t.study_id = %(study)s
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a worker asks."""
+
+    lease_id: UUID
+    worker: str
+    wait: float  # seconds
+    context: Mapping[str, Value] = field(default_factory=dict)  # checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +160,7 @@ class Claimed:
     number: int
     spec_version: int
     config: dict[str, Any]
+    context: dict[str, Any] | None
     attempt: int
     study_name: str
     until: int | None
@@ -150,27 +169,28 @@ class Claimed:
     key: str | None
     size: int | None
     sha256: str | None
+    planned: int | None  # the step up to which the trial is to run; None: a full run
 
 
 async def claim_queued(
-    connection: AsyncConnection[Any], study: KnownStudy, lease_id: UUID, worker: str
+    connection: AsyncConnection[Any], study: KnownStudy, wish: Wish
 ) -> Claimed | None:
-    """Take the next queued trial, if the study is active and may run one more.
+    """Take the next queued trial of the context, if the study is active and may run one more.
 
     Raises psycopg's UniqueViolation when the lease id has been used before.
     """
-    return await _take(connection, CLAIM_QUEUED, study, lease_id, worker)
+    return await _take(connection, CLAIM_QUEUED, study, wish)
 
 
 async def take_suggestion(
-    connection: AsyncConnection[Any], study: KnownStudy, lease_id: UUID, worker: str
+    connection: AsyncConnection[Any], study: KnownStudy, wish: Wish
 ) -> Claimed | None:
-    """Make a trial of the newest suggestion, if the study's budget has a number left.
+    """Make a trial of the context's newest suggestion, if the study's budget has a number left.
 
     Raises psycopg's UniqueViolation when the lease id has been used before, or when the study
     has a trial of that config already; `drop_taken` then clears the way.
     """
-    return await _take(connection, TAKE_SUGGESTION, study, lease_id, worker)
+    return await _take(connection, TAKE_SUGGESTION, study, wish)
 
 
 async def drop_taken(connection: AsyncConnection[Any], study_id: int) -> None:
@@ -189,13 +209,13 @@ async def _take(
     connection: AsyncConnection[Any],
     statement: str,
     study: KnownStudy,
-    lease_id: UUID,
-    worker: str,
+    wish: Wish,
 ) -> Claimed | None:
     values = {
         "study": study.id,
-        "lease": lease_id,
-        "worker": worker,
+        "lease": wish.lease_id,
+        "worker": wish.worker,
+        "context": stored(wish.context),
         "seconds": study.lease_seconds,
         "public": new_trial_id(),
         "first": FIRST,

@@ -3,28 +3,30 @@
 Losing any of it costs a query.  Whatever can change (states, leases, budgets) is read each time.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from psycopg import AsyncConnection
 
+from search.parameters import Parameter
 from service.db.engine import HotPool
 from service.errors import NotFound
-from service.studies.spec import Spec, load_spec
+from service.studies.spec import CONTEXT, Spec, load_spec
 
 REMEMBERED = 10_000  # entries of each kind
 
 FIND_STUDY = """
-select id, public_id, project_id, seed, lease_seconds
-  from study
- where project_id = %(project)s and deleted_at is null
-   and (public_id = %(key)s or name = %(key)s)
+select s.id, s.public_id, s.project_id, s.seed, s.lease_seconds, v.context
+  from study s join study_spec v on v.study_id = s.id and v.version = s.spec_version
+ where s.project_id = %(project)s and s.deleted_at is null
+   and (s.public_id = %(key)s or s.name = %(key)s)
 """
 FIND_TRIAL = """
-select t.id, t.number, t.spec_version,
-       s.id, s.public_id, s.project_id, s.seed, s.lease_seconds
+select t.id, t.number, t.spec_version, t.planned,
+       s.id, s.public_id, s.project_id, s.seed, s.lease_seconds, v.context
   from trial t join study s on s.id = t.study_id
+  join study_spec v on v.study_id = s.id and v.version = s.spec_version
  where t.public_id = %(key)s and s.project_id = %(project)s and s.deleted_at is null
 """
 
@@ -38,6 +40,7 @@ class KnownStudy:
     project_id: int
     seed: int
     lease_seconds: float
+    context: Sequence[Parameter] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class KnownTrial:
     number: int
     spec_version: int
     study: KnownStudy
+    planned: int | None = None  # the step up to which it is to run; None: a full run
 
 
 Key = TypeVar("Key")
@@ -99,7 +103,7 @@ class Known:
             row = await cursor.fetchone()
         if row is None:
             raise NotFound(f"the project has no study {key!r:.160}")
-        return self.remember_study(KnownStudy(*row))
+        return self.remember_study(_study(row))
 
     async def trial(
         self, connection: AsyncConnection[Any], project_id: int, public_id: str
@@ -112,8 +116,8 @@ class Known:
         row = await cursor.fetchone()
         if row is None:
             raise NotFound(f"the project has no trial {public_id!r:.160}")
-        study = self.remember_study(KnownStudy(*row[3:]))
-        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study))
+        study = self.remember_study(_study(row[4:]))
+        return self.remember_trial(KnownTrial(row[0], public_id, row[1], row[2], study, row[3]))
 
     async def spec(self, connection: AsyncConnection[Any], study_id: int, version: int) -> Spec:
         """The spec of a study that exists."""
@@ -133,3 +137,8 @@ class Known:
         known = self.metrics.get(study_id) or {}
         found = {name: known[name] for name in names if name in known}
         return found if len(found) == len(set(names)) else None
+
+
+def _study(row: Sequence[Any]) -> KnownStudy:
+    *fields, context = row
+    return replace(KnownStudy(*fields), context=tuple(CONTEXT.validate_python(context or ())))

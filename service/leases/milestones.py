@@ -2,7 +2,9 @@
 
 from service.leases.claim import FIRST
 from service.leases.fence import Call
+from service.leases.known import KnownTrial
 from service.leases.placing import Judged, Milestone, Placed, decide, find_place
+from service.leases.planned import sooner
 from service.studies.spec import Spec
 
 LATEST = """
@@ -12,11 +14,13 @@ select d.kind, d.detail from decision d
 """
 
 
-def milestone(stored: int | None, spec: Spec, number: int) -> int | None:
+def milestone(stored: int | None, spec: Spec, trial: KnownTrial) -> int | None:
     """The milestone that `lease.until` holds; by preference no metric tells of one."""
     if spec.problem.by_preference:
         return None
-    return spec.scheduler.first_step(number) if stored == FIRST else stored
+    if stored != FIRST:
+        return stored
+    return sooner(spec.scheduler.first_step(trial.number), trial.planned)
 
 
 async def judge(

@@ -6,7 +6,7 @@ scheduler; one decides, and both answer with what was stored.
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
 from statistics import median
@@ -16,6 +16,8 @@ from psycopg.types.json import Jsonb
 
 from search.scheduler import MAX_STANDINGS, Continue, Decision, Standing, Standings, Stop
 from service.leases.fence import Call
+from service.leases.known import KnownTrial
+from service.leases.planned import planned_stop, sooner
 from service.leases.rows import fetch
 from service.studies.spec import Spec
 
@@ -147,7 +149,7 @@ async def decide(call: Call, spec: Spec, place: Milestone, placed: Placed) -> Ju
     others = zip(placed.numbers or (), placed.losses or (), strict=True)
     entries = [_standing(*other) for other in others]
     entries.append(Standing(number=number, loss=placed.loss))
-    decision = spec.scheduler.decide(Standings(step=place.step, entries=entries), number)
+    decision = _decision(spec, Standings(step=place.step, entries=entries), call.trial)
     until = decision.until if isinstance(decision, Continue) else None
     values = {
         **call.key,
@@ -165,6 +167,17 @@ async def decide(call: Call, spec: Spec, place: Milestone, placed: Placed) -> Ju
     if await cursor.fetchone() is None:
         return None
     return Judged(kind=decision.kind, until=until, reason=decision.reason)
+
+
+def _decision(spec: Spec, standings: Standings, trial: KnownTrial) -> Decision:
+    """The scheduler's decision, unless the trial has come as far as it was planned to."""
+    stop = planned_stop(spec, trial, standings.step)
+    if stop is not None:
+        return stop
+    decision = spec.scheduler.decide(standings, trial.number)
+    if isinstance(decision, Continue):
+        return replace(decision, until=sooner(decision.until, trial.planned))
+    return decision
 
 
 # The same thousand standings are read again at the next trial's milestone: making the objects anew

@@ -164,7 +164,7 @@ def _expected(
     What it knows may be old: the statement checks it.
     """
     objective, known = spec.problem.objectives[0], call.known.until.get(call.trial.id)
-    until = milestone(known, spec, call.trial.number)
+    until = milestone(known, spec, call.trial)
     if until is None or objective.read != "last":
         return None
     first = next((step for step in judged_steps if step >= until), None)
@@ -181,7 +181,7 @@ async def _judge(
     judged_steps: Sequence[int],
 ) -> Judged | None:
     """What the scheduler decides at the milestones that the report has reached, if any."""
-    until = milestone(stored.until, spec, call.trial.number)
+    until = milestone(stored.until, spec, call.trial)
     if until is None or not judged_steps or judged_steps[-1] < until:
         return None
     metric_id = ids[spec.problem.objectives[0].metric]
@@ -196,7 +196,7 @@ def _between(call: Call, spec: Spec, stored: Stored) -> Judged:
     """What holds between milestones."""
     if stored.request == "stop":
         return Judged(kind="stop", until=None, reason=stored.request_reason)
-    until = milestone(stored.until, spec, call.trial.number)
+    until = milestone(stored.until, spec, call.trial)
     return Judged(kind="continue", until=until, reason=None)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -84,6 +84,7 @@ class Result:
     message: str | None
     values: Mapping[str, float]
     objective: float | None
+    errors: Mapping[str, float] = field(default_factory=dict)
 
     def wire_values(self) -> dict[str, float | str]:
         """The values as JSON holds them."""
@@ -108,11 +109,13 @@ def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float])
     """What the outcome makes of the trial: its values are those told, else those measured.
 
     A completed trial with an objective that is not finite is infeasible.  Raises InvalidRequest
-    when a completed trial has no value at all for an objective.  By preference it needs none, and
-    what was measured under the objective's name does not count.
+    when a completed trial has no value at all for an objective, or an error of a value that it has
+    not.  By preference it needs no value, and one under the objective's name does not count.
     """
     told = outcome.values if isinstance(outcome, Completed | Stopped) else {}
     values = {**measured, **told}
+    errors = outcome.errors if isinstance(outcome, Completed) else {}
+    check_errors(errors, values, "outcome.errors")
     state, reason = TrialState(outcome.kind), getattr(outcome, "reason", None)
     if isinstance(outcome, Completed):
         needed = [] if problem.by_preference else problem.objectives
@@ -128,7 +131,20 @@ def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float])
         message=getattr(outcome, "message", None),
         values=values,
         objective=first if counts else None,
+        errors=errors,
     )
+
+
+def check_errors(errors: Mapping[str, float], values: Mapping[str, float], field: str) -> None:
+    """Raise InvalidRequest for a standard error of a metric that has no value."""
+    strays = [name for name in errors if name not in values]
+    if strays:
+        problems = [
+            {"in": "body", "field": f"{field}.{name}", "message": "has no value", "kind": "stray"}
+            for name in strays
+        ]
+        text = f"{field}: {', '.join(strays)} has no value of which this could be the error"
+        raise InvalidRequest(text, errors=problems)
 
 
 def _check_complete(objectives: Sequence[Objective], values: Mapping[str, float]) -> None:

@@ -14,7 +14,8 @@ from service.auth.deps import Runner
 from service.auth.principal import Principal
 from service.checkpoints.store import offer
 from service.http.problems import answers
-from service.leases.ask import RETRY_SECONDS, Asking, Taken, Wish
+from service.leases.ask import RETRY_SECONDS, Asking, Taken
+from service.leases.claim import Wish
 from service.leases.fence import Call, renew
 from service.leases.giving_back import release as give_back
 from service.leases.hot_route import HotRoute
@@ -42,6 +43,7 @@ from service.schemas.trials import (
     Told,
     Waiting,
 )
+from service.trials.context import check_context
 from service.trials.identity import trial_seed
 
 router = APIRouter(route_class=HotRoute, tags=["workers"])
@@ -53,13 +55,14 @@ router = APIRouter(route_class=HotRoute, tags=["workers"])
     responses={202: {"model": Waiting}, **answers(404, 409, 410, 422)},
 )
 async def ask(study: str, body: Ask, needs: Needs, caller: Runner) -> Response:
-    """Take a trial to run.  The same lease id gets the same trial.
+    """Take a trial to run, in the context given.  The same lease id gets the same trial.
 
     202: nothing to run yet, ask again with the same lease id.  410: the study has ended.
     """
     known = await needs.known.study(needs.hot, caller.project_id, study)
     asking = Asking(needs.hot, needs.known, needs.ready)
-    wish = Wish(lease_id=body.lease_id, worker=body.worker, wait=body.wait)
+    context = check_context(known.context, body.context)
+    wish = Wish(lease_id=body.lease_id, worker=body.worker, wait=body.wait, context=context)
     taken = await asking.ask(known, wish)
     if taken is None:
         waiting = Waiting(retry_after=RETRY_SECONDS)
@@ -90,7 +93,7 @@ async def heartbeat(trial: str, body: Heartbeat, needs: Needs, caller: Runner) -
         spec = await needs.known.spec(connection, call.trial.study.id, call.trial.spec_version)
     beaten = Beaten(
         request=_request(held.request, held.request_reason),
-        until=milestone(held.until, spec, call.trial.number),
+        until=milestone(held.until, spec, call.trial),
         lease_seconds=call.trial.study.lease_seconds,
     )
     return _json(beaten)
@@ -144,6 +147,7 @@ def _asked(needs: Resources, study: KnownStudy, taken: Taken) -> Asked:
         study_name=claimed.study_name,
         number=claimed.number,
         config=claimed.config,
+        context=claimed.context or {},
         seed=trial_seed(study.seed, claimed.number),
         metrics=list(dict.fromkeys(read)),
     )

@@ -17,6 +17,7 @@ from service.leases.consequences import follow
 from service.leases.ending import Ending, Seen, end
 from service.leases.fence import Call, lost
 from service.leases.metrics import Measured
+from service.leases.planned import as_planned
 from service.leases.report import report
 from service.leases.results import Outcome, Progress, Result, read_progress, result_of
 
@@ -48,7 +49,8 @@ async def tell(call: Call, outcome: Outcome, measured: Sequence[Measured] = ()) 
             return _again(progress, told)
         if not _may_tell(progress):
             raise lost(call.trial)
-        verdict = await _end(call, spec.problem, progress, outcome, told)
+        became = as_planned(spec, call.trial, progress, outcome)
+        verdict = await _end(call, spec.problem, progress, became, told)
         if verdict is not None:
             return verdict
         # A heartbeat or report came in between: look again.
@@ -72,7 +74,10 @@ async def _store(call: Call, problem: Problem, measured: Sequence[Measured]) -> 
 
 def hash_of(outcome: Outcome) -> bytes:
     """Equal for equal outcomes, whatever the order of their names."""
-    text = json.dumps(outcome.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    body = outcome.model_dump(mode="json")
+    if not body.get("errors"):
+        body.pop("errors", None)  # a tell of before there were any is known again
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
@@ -117,6 +122,7 @@ def _ending(
         message=result.message,
         values=result.wire_values(),
         objective=result.objective,
+        errors=result.errors,
         told_by=call.lease_id,
         tell_hash=told,
         exit=getattr(outcome, "exit", None),

@@ -54,7 +54,7 @@ def _methods(which: str) -> tuple[Method, ...]:
 
 
 def _method(kind: str, settings: type) -> Method:
-    features = settings.features if issubclass(settings, Searcher) else ()
+    features = settings.features | settings.aids if issubclass(settings, Searcher) else ()
     text = inspect.cleandoc(settings.__doc__ or "")
     return Method(
         kind=kind,

@@ -33,7 +33,7 @@ select s.id, array_agg(to_jsonb(p.ranking) order by p.id) as rankings
  group by s.id
 """
 TRIALS = """
-select t.study_id, t.public_id, t.number, t.config
+select t.study_id, t.public_id, t.number, t.config, t.context, 'preference' as by
   from unnest(%(studies)s::bigint[], %(numbers)s::int[]) w (study, number)
   join trial t on t.study_id = w.study and t.number = w.number
 """
@@ -67,7 +67,14 @@ async def favourites(connection: AsyncConnection[Any], studies: Sequence[int]) -
         "numbers": [number for number, _ in found.values()],
     }
     trials = await fetch_all(connection, TRIALS, wanted)
-    return [{**trial, "objective": found[trial["study_id"]][1]} for trial in trials]
+    seen = {row["id"]: len(row["rankings"]) for row in rows}
+    return [
+        _chosen(trial, found[trial["study_id"]][1], seen[trial["study_id"]]) for trial in trials
+    ]
+
+
+def _chosen(trial: Row, utility: float, seen: int) -> Row:
+    return {**trial, "objective": utility, "mean": utility, "seen": seen}
 
 
 def _favourites(pairs: dict[int, list[Pair]]) -> dict[int, tuple[int, float]]:

@@ -66,5 +66,9 @@ LongText: TypeAlias = Annotated[str, StringConstraints(max_length=100_000)]
 Reason: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 MetricName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 WorkerName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+StandardErrors: TypeAlias = Annotated[
+    dict[MetricName, Annotated[float, Field(ge=0)]],
+    Field(max_length=200, description="the standard error of a value, in its units, where known"),
+]
 Step: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ConfigBody: TypeAlias = Annotated[dict[str, Value], Field(max_length=100)]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from search.parameters import Parameter
 from search.problem import Objective, OutcomeConstraint
 from search.registry import SchedulerSettings, SearcherSettings
 from search.schedulers.auto import AutoScheduler
@@ -23,8 +24,38 @@ class Budget(Body):
         Annotated[float, Field(gt=0, le=100_000, description="since its first trial began")] | None
     ) = None
     target: (
-        Annotated[float, Field(description="of the first objective, reached or passed")] | None
+        Annotated[float, Field(description="of the first objective, measured: reached or passed")]
+        | None
     ) = None
+    min_expected_gain: (
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                description="in units of the objective: the study ends when a model expects less "
+                "of every config; for one objective and a searcher that has such a model",
+            ),
+        ]
+        | None
+    ) = None
+    patience: (
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=100,
+                description="how many times in a row, each with new results, so little must be "
+                "expected; 5 by default",
+            ),
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _patience_is_for_something(self) -> "Budget":
+        if self.patience is not None and self.min_expected_gain is None:
+            raise ValueError("patience is for min_expected_gain: give that too")
+        return self
 
 
 class Program(Body):
@@ -70,6 +101,10 @@ class StudyCreate(Body):
     space: SearchSpace
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=8)]
     constraints: Annotated[list[OutcomeConstraint], Field(max_length=16)] = []
+    context: Annotated[
+        list[Parameter],
+        Field(max_length=20, description="given with each ask, not searched: no when, no default"),
+    ] = []
     searcher: SearcherSettings = Field(default_factory=AutoSearcher)
     scheduler: SchedulerSettings = Field(default_factory=AutoScheduler)
     budget: Budget = Budget()
@@ -84,6 +119,10 @@ class StudyCreate(Body):
     seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
     first: Annotated[
         list[ConfigBody], Field(max_length=1_000, description="configs to run before any other")
+    ] = []
+    transfer: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=128)]],
+        Field(max_length=5, description="studies to learn from, by id or name"),
     ] = []
     tags: Tags = []
     notes: Text = ""
@@ -131,16 +170,38 @@ class Counts(Body):
     cancelled: int = 0
 
 
-class BestSummary(Body):
-    """The best completed trial, in short."""
+class ChosenBy(Body):
+    """How the best trial was chosen: by its measured value, or by what a model expects of it.
+
+    A noisy objective's best is the latter, with `mean` and `sd` of what its config gives, once a
+    model has seen results: `seen` of them.
+
+    By preference, `mean` is the trial's utility: utilities, on a logistic scale, make the `seen`
+    answers most probable (Bradley and Terry), and ties go to the lower number.
+    """
+
+    by: Literal["measured", "posterior_mean", "preference"] = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured, or the utility."""
 
     trial: str
     number: int
-    value: Annotated[
-        float,
-        Field(description="of the objective; by preference, the utility that fits the answers"),
-    ]
+    value: float
     config: ConfigBody
+    context: ConfigBody
+
+
+class Transferred(Body):
+    """An earlier study that a study learns from, as it was when the later one was made."""
+
+    study: Annotated[str, Field(description="its id; it may have been deleted since")]
+    name: str
+    points: Annotated[int, Field(description="results that were taken over")]
 
 
 class Study(Body):
@@ -153,6 +214,7 @@ class Study(Body):
     space: SearchSpace
     objectives: list[Objective]
     constraints: list[OutcomeConstraint]
+    context: list[Parameter]
     searcher: SearcherSettings
     scheduler: SchedulerSettings
     budget: Budget
@@ -164,6 +226,7 @@ class Study(Body):
     tags: list[str]
     notes: str
     managed: Managed | None
+    transfer: list[Transferred]
     spec_version: int
     revision: Annotated[
         int, Field(description="quoted, it is the ETag that PATCH wants in If-Match")
@@ -218,9 +281,14 @@ class BatchItem(Body):
     number: int
     state: Literal["running", "done"]
     count: int
+    context: ConfigBody | None
     watermark: int | None
     error: str | None
     exhausted: str | None
     seconds: float | None
+    seen: Annotated[int | None, Field(description="finished trials that it had read")]
+    expected_gain: Annotated[
+        float | None, Field(description="the largest of its suggestions, if a model made them")
+    ]
     created_at: datetime
     finished_at: datetime | None

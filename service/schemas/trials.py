@@ -13,6 +13,7 @@ from service.schemas.base import (
     Measured,
     MetricName,
     Reason,
+    StandardErrors,
     Step,
     Tags,
     Text,
@@ -35,6 +36,9 @@ class Ask(Body):
     lease_id: LeaseId
     worker: WorkerName
     wait: Annotated[float, Field(ge=0, le=20, description="seconds")] = 10
+    context: Annotated[
+        ConfigBody, Field(description="a value for each parameter of the study's context")
+    ] = {}
 
 
 class CheckpointOffer(Body):
@@ -55,6 +59,7 @@ class AskedTrial(Body):
     study_name: str
     number: int
     config: ConfigBody
+    context: ConfigBody
     seed: Annotated[int, Field(description="made of the study's seed and the trial's number")]
     metrics: Annotated[
         list[str], Field(description="the metrics that the study's objectives and constraints read")
@@ -148,6 +153,7 @@ class Completed(Body):
 
     kind: Literal["completed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
+    errors: StandardErrors = {}
     log_tail: LongText | None = None
 
 
@@ -210,6 +216,7 @@ class Enqueue(Body):
     """Configs to run before any suggestion; they count in the budget."""
 
     configs: Annotated[list[ConfigBody], Field(min_length=1, max_length=1_000)]
+    context: Annotated[ConfigBody, Field(description="the context to run all of them in")] = {}
     replicate: Annotated[bool, Field(description="allow configs that the study already has")] = (
         False
     )
@@ -219,8 +226,10 @@ class ImportedTrial(Body):
     """A trial that ran elsewhere."""
 
     config: ConfigBody
+    context: ConfigBody = {}
     state: Literal["completed", "stopped", "infeasible", "failed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
+    errors: StandardErrors = {}
     measurements: Annotated[list[MeasurementBody], Field(max_length=MAX_MEASUREMENTS)] = []
     reason: Reason | None = None
     tags: Tags = []
@@ -283,7 +292,9 @@ class TrialItem(Body):
     number: int
     state: TrialState
     config: ConfigBody
+    context: Annotated[ConfigBody, Field(description="what was given with the ask")]
     values: dict[str, Measured]
+    errors: Annotated[dict[str, float], Field(description="standard errors that were told")]
     origin: dict[str, Any]
     attempt: int
     last_step: int | None
@@ -348,42 +359,6 @@ class Logs(Body):
     """The ends of the logs of all attempts, the latest last."""
 
     items: list[LogItem]
-
-
-class CheckpointCreate(Body):
-    """A checkpoint that the holder of the lease is about to upload."""
-
-    lease_id: LeaseId
-    step: Step
-    size: Annotated[int, Field(ge=0, le=2**50)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class CheckpointMade(Body):
-    """Where to put it."""
-
-    key: str
-    uri: str
-
-
-class CheckpointCommit(Body):
-    """The checkpoint lies where it was to be put."""
-
-    lease_id: LeaseId
-    key: Annotated[str, Field(min_length=1, max_length=512)]
-
-
-class CheckpointCommitted(Body):
-    """It will be offered to the next attempt."""
-
-    key: str
-    step: int
-
-
-class Pareto(Body):
-    """The completed trials that no other one beats in every objective."""
-
-    items: list[TrialItem]
 
 
 class Changes(Body):

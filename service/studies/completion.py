@@ -1,4 +1,4 @@
-"""When a study is complete: its trials, its hours, its target, its whole space."""
+"""When a study is complete: its trials, its hours, its target, its whole space, little to gain."""
 
 from typing import Any
 
@@ -18,6 +18,19 @@ not exists (
          false))
 """
 
+LATEST = 5_000  # batches that may matter: more than patience and a buffer ever need
+# What is expected to be gained, once for each number of results: the largest that any batch saw
+# which knew as many.  Batches of several suggestions, or that replace unused ones, count once.
+GAIN = f"""
+select max(r.gain) as gain, count(*) = s.budget_patience and max(r.gain) < s.budget_gain as little
+  from (select max(b.expected_gain) as gain
+          from (select seen, expected_gain from batch
+                 where study_id = s.id and s.budget_gain is not null
+                 order by number desc limit {LATEST}) b
+         where b.expected_gain is not null
+         group by b.seen order by b.seen desc limit s.budget_patience) r
+"""  # noqa: S608
+
 # Which limit is reached, the first of them by this order; no row while the study goes on.
 REACHED = f"""
 select case
@@ -32,11 +45,14 @@ select case
     when n.finished = n.next_number
          and not exists (select from suggestion g where g.study_id = s.id)
          and (select b.exhausted from batch b where b.study_id = s.id and b.state = 'done'
+               and b.context is null  -- one context that is used up says nothing of the others
                order by b.number desc limit 1) is not null then 'exhausted'
-    end
+         when g.little then 'gain'
+    end as reached, g.gain, s.budget_gain, s.budget_patience
   from study s
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
   join study_counter n on n.study_id = s.id
+  cross join lateral ({GAIN}) g
  where s.id = %(study)s and s.state in ('active', 'paused')
 """  # noqa: S608
 
@@ -60,8 +76,20 @@ async def complete_if_done(connection: AsyncConnection[Any], study_id: int) -> b
     row = await (await connection.execute(REACHED, {"study": study_id})).fetchone()
     if row is None or row[0] is None:
         return False
-    done = await connection.execute(COMPLETE, {"study": study_id, "reason": row[0]})
+    reason, detail = _why(*row)
+    done = await connection.execute(COMPLETE, {"study": study_id, "reason": reason})
     if await done.fetchone() is None:
         return False
-    await log(connection, study_id, None, "study_completed", {"reason": row[0]})
+    await log(connection, study_id, None, "study_completed", detail)
     return True
+
+
+def _why(
+    reached: str, gain: float | None, least: float | None, patience: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The reason as the study shows it, and as its event holds it."""
+    if reached != "gain":
+        return reached, {"reason": reached}
+    numbers = {"expected_gain": gain, "min_expected_gain": least, "patience": patience}
+    reason = f"gain: after each of the last {patience} results at most {gain:.3g} was expected"
+    return f"{reason}, less than {least:g}", {"reason": reached, **numbers}

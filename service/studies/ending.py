@@ -83,6 +83,8 @@ DELETE = (
     delete from preference where id in (
         select id from preference where study_id = %(study)s limit 10 * %(batch)s)
     """,
+    "delete from study_earlier where study_id = %(study)s",
+    "delete from insight where study_id = %(study)s",
 )
 CLEANED = """
 update study set settled = true where id = %(study)s and state = 'deleted'

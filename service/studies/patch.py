@@ -13,8 +13,11 @@ from service.errors import InvalidRequest, PreconditionRequired, RevisionConflic
 from service.events.log import log
 from service.ids import STUDY_ID
 from service.schemas.studies import Budget, StudyPatch
+from service.studies.budget import budget_of, budget_values, check_budget
 from service.studies.completion import complete_if_done
+from service.studies.create import NO_FLEET
 from service.studies.find import lock_study
+from service.studies.spec import load_spec
 
 IfMatch = Annotated[
     str | None,
@@ -25,9 +28,11 @@ _REVISION = re.compile(r'(?:W/)?"(\d{1,10})"')
 CHANGE = """
 update study set name = %(name)s, notes = %(notes)s, tags = %(tags)s, max_running = %(max_running)s,
        budget_trials = %(trials)s, budget_hours = %(hours)s, budget_target = %(target)s,
+       budget_gain = %(min_expected_gain)s, budget_patience = %(patience)s,
        managed = %(managed)s, revision = revision + 1
  where id = %(id)s
 """
+CONTEXT = "select 1 from study_spec where study_id = %s and context is not null"
 # What null means: no text, no tags, no limit.  A study always has a name.
 _NULL: Mapping[str, Any] = {"notes": "", "tags": [], "max_running": None}
 
@@ -49,11 +54,22 @@ async def patch_study(
     async with connection.transaction():
         row = await lock_study(connection, project_id, reference)
         _check_revision(if_match, row["revision"])
+        if body.managed is not None:
+            await _check_manageable(connection, row["id"])
+        if body.budget is not None and body.budget.min_expected_gain is not None:
+            check_budget(body.budget, await load_spec(connection, row["id"], row["spec_version"]))
         await _change(connection, {**row, **_changes(row, body)})
         fields = sorted(body.model_fields_set)
         await log(connection, row["id"], None, "study_changed", {"fields": fields})
         await complete_if_done(connection, row["id"])
     return row["public_id"], row["id"]
+
+
+async def _check_manageable(connection: AsyncConnection[Any], study_id: int) -> None:
+    row = await (await connection.execute(CONTEXT, (study_id,))).fetchone()
+    if row is not None:
+        problem = {"in": "body", "field": "managed", "message": NO_FLEET}
+        raise InvalidRequest(f"managed: {NO_FLEET}", errors=[problem])
 
 
 async def _change(connection: AsyncConnection[Any], values: dict[str, Any]) -> None:
@@ -67,10 +83,8 @@ async def _change(connection: AsyncConnection[Any], values: dict[str, Any]) -> N
 def _changes(row: dict[str, Any], body: StudyPatch) -> dict[str, Any]:
     budget = body.budget or Budget()
     if "budget" not in body.model_fields_set:
-        budget = Budget(
-            trials=row["budget_trials"], hours=row["budget_hours"], target=row["budget_target"]
-        )
-    changes: dict[str, Any] = budget.model_dump()
+        budget = budget_of(row)
+    changes: dict[str, Any] = budget_values(budget)
     if "managed" in body.model_fields_set:
         changes["managed"] = body.managed and body.managed.model_dump(mode="json")
     for name in body.model_fields_set & {"name", "notes", "tags", "max_running"}:

@@ -7,13 +7,23 @@ from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
 from service.preferences.read import favourites
-from service.schemas.studies import BestSummary, Budget, Counts, Managed, Study, StudyItem
+from service.schemas.studies import (
+    BestSummary,
+    Counts,
+    Managed,
+    Study,
+    StudyItem,
+    Transferred,
+)
+from service.studies.budget import budget_of
 from service.studies.completion import FEASIBLE
 from service.studies.find import find_study, no_study
 from service.studies.spec import OBJECTIVES, parse_spec
+from service.studies.transfer import transferred
 
 SELECT = """
-select s.*, v.space, v.objectives, v.constraints, v.searcher, v.scheduler, n.version
+select s.*, v.space, v.objectives, v.constraints, v.context, v.searcher, v.scheduler,
+       n.version
   from study s
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
   join study_counter n on n.study_id = s.id
@@ -28,18 +38,27 @@ select s.id as study_id, b.*
   from study s
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
   cross join lateral (
-      (select t.public_id, t.number, t.objective, t.config from trial t
+      (select t.public_id, t.number, t.objective, t.config, t.context from trial t
         where t.study_id = s.id and t.state = 'completed' and {FEASIBLE}
           and v.objectives -> 0 ->> 'goal' = 'minimize'
         order by t.objective, t.number limit 1)
       union all
-      (select t.public_id, t.number, t.objective, t.config from trial t
+      (select t.public_id, t.number, t.objective, t.config, t.context from trial t
         where t.study_id = s.id and t.state = 'completed' and {FEASIBLE}
           and v.objectives -> 0 ->> 'goal' = 'maximize'
         order by t.objective desc, t.number limit 1)) b
  where s.id = any(%(studies)s) and jsonb_array_length(v.objectives) = 1
    and v.objectives -> 0 ->> 'by' is distinct from 'preference'
 """  # noqa: S608
+
+# Of noisy objectives, once a model has been asked.
+EXPECTED = """
+select i.study_id, t.public_id, t.number, t.objective, t.config, t.context, 'posterior_mean' as by,
+       (i.body ->> 'mean')::float8 as mean, (i.body ->> 'sd')::float8 as sd, i.seen
+  from insight i
+  join trial t on t.study_id = i.study_id and t.number = (i.body ->> 'number')::int
+ where i.study_id = any(%(studies)s) and i.kind = 'best'
+"""
 
 
 async def read_study(connection: AsyncConnection[Any], project_id: int, reference: str) -> Study:
@@ -49,7 +68,8 @@ async def read_study(connection: AsyncConnection[Any], project_id: int, referenc
     if row is None:
         raise no_study(reference)
     counts, best = await _summaries(connection, [row["id"]])
-    return _study(row, counts.get(row["id"], Counts()), best.get(row["id"]))
+    transfer = await transferred(connection, row["id"])
+    return _study(row, counts.get(row["id"], Counts()), best.get(row["id"]), transfer)
 
 
 async def study_items(connection: AsyncConnection[Any], rows: Sequence[Row]) -> list[StudyItem]:
@@ -77,19 +97,19 @@ async def best_summaries(
     By preference it is the one that the answers speak for, and its value is its utility.
     """
     rows = await fetch_all(connection, BEST, {"studies": studies})
+    rows += await fetch_all(connection, EXPECTED, {"studies": studies})
     rows += await favourites(connection, studies)
     return {row["study_id"]: _best(row) for row in rows}
 
 
 def _best(row: Row) -> BestSummary:
     return BestSummary(
-        trial=row["public_id"], number=row["number"], value=row["objective"], config=row["config"]
-    )
-
-
-def _budget(row: Row) -> Budget:
-    return Budget(
-        trials=row["budget_trials"], hours=row["budget_hours"], target=row["budget_target"]
+        trial=row["public_id"],
+        number=row["number"],
+        value=row["objective"],
+        config=row["config"],
+        context=row["context"] or {},
+        **{name: row[name] for name in ("by", "mean", "sd", "seen") if name in row},
     )
 
 
@@ -111,19 +131,23 @@ _ALSO = (
 )
 
 
-def _study(row: Row, counts: Counts, best: BestSummary | None) -> Study:
+def _study(
+    row: Row, counts: Counts, best: BestSummary | None, transfer: list[Transferred]
+) -> Study:
     spec = parse_spec(row["seed"], row)
     return Study(
         id=row["public_id"],
         space=spec.problem.space,
         objectives=list(spec.problem.objectives),
         constraints=list(spec.problem.constraints),
+        context=list(spec.problem.context),
         searcher=spec.searcher,  # type: ignore[arg-type]
         scheduler=spec.scheduler,  # type: ignore[arg-type]
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,
+        transfer=transfer,
         **{name: row[name] for name in (*_SAME, *_ALSO)},
     )
 
@@ -132,7 +156,7 @@ def _item(row: Row, counts: Counts, best: BestSummary | None) -> StudyItem:
     return StudyItem(
         id=row["public_id"],
         objectives=list(OBJECTIVES.validate_python(row["objectives"])),
-        budget=_budget(row),
+        budget=budget_of(row),
         managed=_managed(row),
         trials=counts,
         best=best,

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from pydantic import TypeAdapter
 
+from search.parameters import Parameter
 from search.problem import Objective, OutcomeConstraint, Problem
 from search.registry import SchedulerSettings, SearcherSettings
 from search.scheduler import Scheduler
@@ -16,11 +17,12 @@ from search.space import SearchSpace
 SPACE: TypeAdapter[SearchSpace] = TypeAdapter(SearchSpace)
 OBJECTIVES: TypeAdapter[Sequence[Objective]] = TypeAdapter(Sequence[Objective])
 CONSTRAINTS: TypeAdapter[Sequence[OutcomeConstraint]] = TypeAdapter(Sequence[OutcomeConstraint])
+CONTEXT: TypeAdapter[Sequence[Parameter]] = TypeAdapter(Sequence[Parameter])
 SEARCHER: TypeAdapter[Searcher] = TypeAdapter(SearcherSettings)
 SCHEDULER: TypeAdapter[Scheduler] = TypeAdapter(SchedulerSettings)
 
 LOAD = """
-select s.seed, v.space, v.objectives, v.constraints, v.searcher, v.scheduler
+select s.seed, v.space, v.objectives, v.constraints, v.context, v.searcher, v.scheduler
   from study_spec v join study s on s.id = v.study_id
  where v.study_id = %s and v.version = %s
 """
@@ -41,6 +43,7 @@ def parse_spec(seed: int, documents: Mapping[str, Any]) -> Spec:
         space=SPACE.validate_python(documents["space"]),
         objectives=OBJECTIVES.validate_python(documents["objectives"]),
         constraints=CONSTRAINTS.validate_python(documents["constraints"]),
+        context=CONTEXT.validate_python(documents["context"] or ()),
         seed=seed,
     )
     return Spec(
@@ -51,8 +54,10 @@ def parse_spec(seed: int, documents: Mapping[str, Any]) -> Spec:
 
 
 def dump_spec(spec: Spec) -> dict[str, Any]:
-    """The documents that `parse_spec` reads."""
+    """The documents that `parse_spec` reads; no context is None."""
+    context = spec.problem.context
     return {
+        "context": CONTEXT.dump_python(context, mode="json") if context else None,
         "space": SPACE.dump_python(spec.problem.space, mode="json"),
         "objectives": OBJECTIVES.dump_python(spec.problem.objectives, mode="json"),
         "constraints": CONSTRAINTS.dump_python(spec.problem.constraints, mode="json"),
@@ -66,5 +71,5 @@ async def load_spec(connection: AsyncConnection[Any], study_id: int, version: in
     row = await (await connection.execute(LOAD, (study_id, version))).fetchone()
     if row is None:
         raise LookupError(f"study {study_id} has no spec of version {version}")
-    names = ("space", "objectives", "constraints", "searcher", "scheduler")
+    names = ("space", "objectives", "constraints", "context", "searcher", "scheduler")
     return parse_spec(row[0], dict(zip(names, row[1:], strict=True)))

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import BinaryIO
 
 from search.fallback import sobol_instead
-from search.searcher import Batch, History
+from search.searcher import Batch, History, Searcher
 from service.suggester.history import Trials
-from service.suggester.task import LENGTH, Answer, Fit, WarmUp, write_answer
+from service.suggester.task import LENGTH, Answer, Fit, Inquiry, WarmUp, write_answer
 
 LONGEST_ERROR = 500  # characters
 
@@ -28,7 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the suggester, which ends us
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not end up between the answers
-    tasks: queue.SimpleQueue[Fit | WarmUp] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Fit | Inquiry | WarmUp] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(sys.stdin.buffer, tasks), daemon=True)
     reader.start()
     remembered: dict[int, Trials] = {}
@@ -39,19 +40,20 @@ def main() -> None:
         answers.flush()
 
 
-def _read(source: BinaryIO, tasks: "queue.SimpleQueue[Fit | WarmUp]") -> None:
+def _read(source: BinaryIO, tasks: "queue.SimpleQueue[Fit | Inquiry | WarmUp]") -> None:
     while len(header := source.read(LENGTH.size)) == LENGTH.size:
         (length,) = LENGTH.unpack(header)
         tasks.put(pickle.loads(source.read(length)))  # noqa: S301  (from our own parent)
     os._exit(0)  # in the middle of a fit too: nobody waits for it
 
 
-def _serve(task: Fit | WarmUp, remembered: dict[int, Trials]) -> bytes:
+def _serve(task: Fit | Inquiry | WarmUp, remembered: dict[int, Trials]) -> bytes:
     if isinstance(task, WarmUp):
         _load(task.modules)
         return write_answer(Answer())
     try:
-        return write_answer(compute(task, remembered))
+        answer = work_out(task) if isinstance(task, Inquiry) else compute(task, remembered)
+        return write_answer(answer)
     except Exception as error:  # a searcher may raise anything: it is told, and Sobol answers
         text = f"the searcher failed: {type(error).__name__}: {error}"
         return write_answer(Answer(error=text[:LONGEST_ERROR]))
@@ -72,22 +74,34 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         batch=fit.batch,
         memo=fit.memo,
         preferences=fit.preferences,
+        context=fit.context,
     )
     _load(fit.modules)  # not part of what the fit takes
     begun = time.monotonic()
     batch = _suggest(fit, history)
     return Answer(
         suggestions=[
-            (fit.problem.space.check(suggestion.config), suggestion.origin)
+            (fit.problem.space.check(suggestion.config), suggestion.origin, suggestion.until)
             for suggestion in batch.suggestions[: fit.count]
         ],
         memo=batch.memo,
         exhausted=batch.exhausted,
         seen=fit.answers + sum(trial.state.final for trial in history.trials),
-        pending=[dict(config) for config in history.pending()],
+        pending=[{**config, **context} for config, context in history.under_way()],
         seconds=time.monotonic() - begun,
         error=_because(batch),
     )
+
+
+def work_out(task: Inquiry) -> Answer:
+    """The insight; raises whatever goes wrong."""
+    from search.explain.explain import explain
+    from search.explain.posterior_best import posterior_best
+
+    if task.kind == "explanation":
+        return Answer(body=asdict(explain(task.problem, task.trials, task.metric)))
+    best = posterior_best(task.problem, task.trials)
+    return Answer(body=None if best is None else asdict(best))
 
 
 def _load(modules: Sequence[str]) -> None:
@@ -97,8 +111,20 @@ def _load(modules: Sequence[str]) -> None:
 
 def _suggest(fit: Fit, history: History) -> Batch:
     if fit.because is not None:
-        return sobol_instead(history, fit.count, fit.because)
+        return _as_short(fit.searcher, sobol_instead(history, fit.count, fit.because))
     return fit.searcher.suggest(history, fit.count)
+
+
+def _as_short(searcher: Searcher, batch: Batch) -> Batch:
+    """Points that nobody chose are run as far as need be and no further."""
+    planned = searcher.planned_steps()
+    if planned is None:
+        return batch
+    least = planned[0]
+    short = [
+        replace(s, until=least, origin={**s.origin, "steps": least}) for s in batch.suggestions
+    ]
+    return replace(batch, suggestions=short)
 
 
 def _because(batch: Batch) -> str | None:

@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.suggester.task import LENGTH, Answer, Fit, WarmUp, read_answer
+from service.suggester.task import LENGTH, Answer, Fit, Inquiry, WarmUp, read_answer
 
 REMEMBERED_STUDIES = 100  # in a child
 LOADING_SECONDS = 120.0  # for torch and all, on a busy machine with a cold disk
+EXPLAINING = ("search.explain.explain", "search.explain.posterior_best")
 LINGER_SECONDS = 2.0  # between the end of its pipes and that of the process
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -74,6 +75,11 @@ class Child:
         self.versions[task.study_id] = task.version  # the latest stands last
         return answer
 
+    async def inquire(self, task: Inquiry, seconds: float) -> Answer:
+        """Work out an insight; raises as `fit` does."""
+        await self.warm_up(EXPLAINING)
+        return await self._ask(task, seconds)
+
     def to_forget(self, study_id: int) -> list[int]:
         """The studies that must make room for this one."""
         others = [known for known in self.versions if known != study_id]
@@ -85,7 +91,7 @@ class Child:
             self.process.kill()
         await self.process.wait()
 
-    async def _ask(self, task: Fit | WarmUp, seconds: float) -> Answer:
+    async def _ask(self, task: Fit | Inquiry | WarmUp, seconds: float) -> Answer:
         try:
             async with asyncio.timeout(seconds):
                 return await self._exchange(pickle.dumps(task))

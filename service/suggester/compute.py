@@ -27,6 +27,7 @@ class Lanes:
 
     quick: Lane
     models: Lane
+    insights: Lane = field(default_factory=lambda: Lane(1))
     _loading: dict[tuple[str, ...], asyncio.Task[None]] = field(default_factory=dict)
 
     def load_models(self, modules: tuple[str, ...]) -> None:
@@ -41,6 +42,7 @@ class Lanes:
         await asyncio.gather(*self._loading.values(), return_exceptions=True)
         await self.quick.close()
         await self.models.close()
+        await self.insights.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class Order:
     spec: Spec
     plan: Plan
     model: bool
+    context: Config = field(default_factory=dict)
 
 
 class Computing:
@@ -78,7 +81,8 @@ class Computing:
             seconds = time.monotonic() - begun
         if answer.error is not None and not answer.suggestions and not answer.exhausted:
             answer = await self.fall_back(order, order.plan.count, answer.error)
-        return _made(answer, superseded, fit.version, seconds), before
+        made = _made(answer, superseded, fit.version, seconds)
+        return replace(made, context=order.context), before
 
     async def fall_back(self, order: Order, count: int, because: str) -> Answer:
         """As many Sobol points, beside whatever is in the buffer."""
@@ -101,7 +105,7 @@ class Computing:
                 -1 if since is None else since,
                 curves=order.spec.problem.objectives[0].metric if order.model else None,
             )
-            before = await read_before(connection, study_id)
+            before = await read_before(connection, study_id, order.context)
             given: list[list[int]] = []
             if order.spec.problem.by_preference:
                 given = await rankings(connection, study_id, version)
@@ -121,13 +125,14 @@ class Computing:
             preferences=pairs_of(given),
             answers=len(given),
             modules=modules(order.spec.searcher, order.spec.problem) if order.model else (),
+            context=order.context,
         )
         return fit, before, before.buffer[kept:]
 
 
 def _made(answer: Answer, superseded: Sequence[Config], version: int, seconds: float) -> Made:
     return Made(
-        proposals=[Proposal(config=c, origin=o) for c, o in answer.suggestions],
+        proposals=[Proposal(config=c, origin=o, until=u) for c, o, u in answer.suggestions],
         superseded=superseded,
         seen=answer.seen,
         watermark=version,

@@ -1,8 +1,8 @@
 """Reading a study's trials: once, and then only what has changed.
 
 What is kept is a cache: losing it costs a longer query.  Of the measurements, a model gets the
-curves of the first objective, which tell what a trial that was stopped would still have gained;
-curves of more than MOST_STEPS points are left out, since there may be millions.
+curves of the first objective, which tell what a trial that was stopped would still have gained and
+how long each took; curves of more than MOST_STEPS points are left out: there may be millions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,15 @@ from service.schemas.base import NON_FINITE
 # One statement, one snapshot: versions grow under the lock of study_counter, so that whatever was
 # committed up to this version is here.
 CHANGED = """
-select k.version, t.number, t.config, t.state, t.values, t.origin, p.number, t.attempt,
-       curve.steps, curve.points
+select k.version, t.number, t.config, t.state, t.values, t.errors, t.context, t.origin, p.number,
+       t.attempt, t.planned, curve.steps, curve.points, curve.times
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
   left join lateral (
-    select array_agg(m.step order by m.step) as steps, array_agg(m.value order by m.step) as points
-      from (select step, value from metric
+    select array_agg(m.step order by m.step) as steps, array_agg(m.value order by m.step) as points,
+           array_agg(m.elapsed order by m.step) as times
+      from (select step, value, elapsed from metric
              where trial_id = t.id
                and metric_id = (select id from metric_name
                                  where study_id = k.study_id and name = %(curves)s)
@@ -72,27 +73,34 @@ async def read_changed(
 
 
 def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
-    _, number, config, state, values, origin, parent, attempt, steps, points = row
+    _, number, config, state, values, errors, context, origin, parent, attempt, *rest = row
+    planned, steps, points, times = rest
     return Trial(
         number=number,
         config=config,
         state=TrialState(state),
-        measurements=_curve(metric, steps or (), points or ()),
+        measurements=_curve(metric, steps or (), points or (), times or ()),
         values={name: _number(value) for name, value in (values or {}).items()},
+        errors=errors or {},
         origin=origin,
         parent=parent,
         attempt=attempt,
+        context=context or {},
+        until=planned,
     )
 
 
 def _curve(
-    metric: str | None, steps: Sequence[int], points: Sequence[float]
+    metric: str | None,
+    steps: Sequence[int],
+    points: Sequence[float],
+    times: Sequence[float | None],
 ) -> tuple[Measurement, ...]:
     if metric is None or len(steps) > MOST_STEPS:
         return ()
     return tuple(
-        Measurement(step=step, values={metric: value})
-        for step, value in zip(steps, points, strict=True)
+        Measurement(step=step, values={metric: value}, elapsed_seconds=elapsed)
+        for step, value, elapsed in zip(steps, points, times, strict=True)
     )
 
 

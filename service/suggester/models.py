@@ -1,16 +1,41 @@
 """Which searchers fit a model, from which trial on, and what must be loaded for it."""
 
+from collections.abc import Mapping
+
 from search.problem import Problem
 from search.searcher import Searcher
-from search.searchers.auto import PREFERRED, AutoSearcher, refusals
+from search.searchers.auto import AutoSearcher, refusals
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 
 QUICK = ("scipy.stats.qmc", "search.encoding", "search.fresh")
+
+MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
+    AutoSearcher: ("search.gp.suggest",),
+    BoTorch: (
+        "search.bayes.suggest",
+        "search.bayes.general",
+        "search.bayes.transfer",
+        "search.bayes.fidelity",
+    ),
+    CMAES: ("search.cma.suggest",),
+    Evolution: ("search.evolution.ageing", *QUICK),
+    Forest: ("search.forest.suggest", *QUICK),  # brings scikit-learn
+    GP: ("search.gp.suggest",),  # brings scipy
+    NSGA2: ("search.evolution.nsga2", *QUICK),
+    TPE: ("search.tpe.suggest", *QUICK),
+    TuRBO: ("search.turbo.suggest",),
+}
 
 
 def model_from(searcher: Searcher, problem: Problem) -> int | None:
@@ -25,10 +50,10 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
             if model_from(searcher.first, problem) is not None:
                 return 0
             return None if model_from(searcher.then, problem) is None else searcher.after
-        case AutoSearcher():
-            if problem.by_preference:
-                return model_from(PREFERRED, problem)
+        case AutoSearcher() if not problem.by_preference:
             return None if refusals(problem) else searcher.first_trials(problem)
+        case Forest() | TPE():
+            return searcher.initial
         case _:
             return 0
 
@@ -38,18 +63,12 @@ def modules(searcher: Searcher, problem: Problem | None = None) -> tuple[str, ..
 
     `problem` matters where it may be one by preference.
     """
-    preferred = problem is not None and problem.by_preference
-    match searcher:
-        case BoTorch() if preferred:
-            return ("search.bayes.preference",)
-        case AutoSearcher() if preferred:
-            return modules(PREFERRED, problem)
-        case BoTorch():
-            return ("search.bayes.suggest",)  # brings torch, gpytorch and botorch
-        case GP() | AutoSearcher():
-            return ("search.gp.suggest",)  # brings scipy
-        case Phased():
-            parts = (searcher.first, searcher.then)
-            return tuple(dict.fromkeys(name for part in parts for name in modules(part, problem)))
-        case _:
-            return ()
+    if isinstance(searcher, Phased):
+        parts = (searcher.first, searcher.then)
+        return tuple(dict.fromkeys(name for part in parts for name in modules(part, problem)))
+    learns = isinstance(searcher, AutoSearcher | BoTorch)
+    if learns and problem is not None and problem.by_preference:
+        return ("search.bayes.preference",)
+    if isinstance(searcher, BoTorch) and searcher.surrogate is not None:
+        return ("search.surrogates.suggest",)
+    return MODULES.get(type(searcher), ())

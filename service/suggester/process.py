@@ -17,8 +17,10 @@ from service.leases.demands import CHANNEL
 from service.observability.logs import configure, log, where
 from service.settings import Settings
 from service.studies.spec import Spec, load_spec
+from service.studies.transfer import with_earlier
 from service.suggester.children import Lane
 from service.suggester.compute import Computing, Lanes
+from service.suggester.insights import Insights
 from service.suggester.listen import listen
 from service.suggester.models import QUICK, model_from, modules
 from service.suggester.plan import Pace, Plan, plan
@@ -84,14 +86,15 @@ class Suggester:
             standings = await survey(connection)
             now = time.monotonic()
             self._forget(standings)
-            for standing in standings:
-                pace = self._note(standing, now)
-                if standing.study_id in self._serving_now:
+            for study_id, contexts in by_study(standings).items():
+                pace = self._note(contexts, now)
+                if self._rest.get(study_id, 0.0) > now:
                     continue
-                if self._rest.get(standing.study_id, 0.0) > now:
-                    continue
-                spec = await self._spec(connection, standing)
-                self._order(standing, spec, pace.rate(now))
+                for standing in contexts:
+                    if study_id in self._serving_now:
+                        break
+                    spec = await self._spec(connection, standing)
+                    self._order(standing.local, spec, standing.share * pace.rate(now))
 
     def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
         since = model_from(spec.searcher, spec.problem)
@@ -99,12 +102,13 @@ class Suggester:
             self._lanes.load_models(modules(spec.searcher, spec.problem))
         chosen, model = choose(standing, rate, since)
         if chosen is not None:
-            task = asyncio.create_task(self._serve(standing.study_id, spec, chosen, model=model))
-            self._serving_now[standing.study_id] = task
+            serving = self._serve(standing, spec, chosen, model=model)
+            self._serving_now[standing.study_id] = asyncio.create_task(serving)
 
-    async def _serve(self, study_id: int, spec: Spec, chosen: Plan, *, model: bool) -> None:
+    async def _serve(self, standing: Standing, spec: Spec, chosen: Plan, *, model: bool) -> None:
+        study_id, context = standing.study_id, standing.context
         try:
-            if not await self._serving.serve(study_id, spec, chosen, model=model):
+            if not await self._serving.serve(study_id, spec, chosen, model=model, context=context):
                 self._rest[study_id] = time.monotonic() + REST_SECONDS
         except LookupError:
             pass  # deleted meanwhile
@@ -115,9 +119,10 @@ class Suggester:
             del self._serving_now[study_id]
             self.wake()
 
-    def _note(self, standing: Standing, now: float) -> Pace:
+    def _note(self, contexts: list[Standing], now: float) -> Pace:
+        standing = contexts[0]
         pace = self._paces.setdefault(standing.study_id, Pace())
-        pace.note(now, standing.begun + standing.demands)
+        pace.note(now, standing.begun + sum(one.demands for one in contexts))
         if self._versions.get(standing.study_id, (-1, 0.0))[0] != standing.version:
             self._versions[standing.study_id] = (standing.version, now)
         return pace
@@ -135,8 +140,18 @@ class Suggester:
     async def _spec(self, connection: psycopg.AsyncConnection[object], standing: Standing) -> Spec:
         key = (standing.study_id, standing.spec_version)
         if key not in self._specs:
-            self._specs[key] = await load_spec(connection, *key)
+            self._specs[key] = await with_earlier(
+                connection, standing.study_id, await load_spec(connection, *key)
+            )
         return self._specs[key]
+
+
+def by_study(standings: list[Standing]) -> dict[int, list[Standing]]:
+    """The standings of each study, one for a context, in the order in which they come."""
+    found: dict[int, list[Standing]] = {}
+    for standing in standings:
+        found.setdefault(standing.study_id, []).append(standing)
+    return found
 
 
 def choose(standing: Standing, rate: float, since: int | None) -> tuple[Plan | None, bool]:
@@ -161,11 +176,23 @@ async def serve(settings: Settings) -> None:
     await pool.open(wait=False)
     lanes = Lanes(quick=Lane(1), models=Lane(settings.fit_processes))
     suggester = Suggester(pool, lanes, settings)
+    insights = Insights(
+        pool,
+        lanes.insights,
+        fit_seconds=settings.fit_seconds,
+        lease_seconds=settings.batch_seconds,
+    )
+
+    def heard(payload: str | None) -> None:
+        suggester.wake(payload)
+        insights.wake()
+
     conninfo = pool.conninfo
     assert isinstance(conninfo, str)
     tasks = [
         asyncio.create_task(suggester.run(), name="suggester"),
-        asyncio.create_task(listen(conninfo, CHANNEL, suggester.wake), name="demand"),
+        asyncio.create_task(insights.run(), name="insights"),
+        asyncio.create_task(listen(conninfo, CHANNEL, heard), name="demand"),
     ]
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

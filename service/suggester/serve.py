@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, Rollback
 
+from search.values import Config
 from service.db.engine import HotPool
 from service.events.log import log as log_event
 from service.leases.rows import fetch
 from service.observability.logs import log, where
+from service.studies.completion import complete_if_done
 from service.studies.spec import Spec
 from service.suggester.batches import (
     BatchLease,
@@ -39,12 +41,13 @@ PATIENCE_SHARE, PATIENCE_LEAST = 0.05, 0.02
 SELDOM, LATEST = 2, 50  # at most so many of the latest so many trials
 LOOK_SECONDS = 0.25  # new demands wake at once; this is for those that were not heard
 
-# Nobody waits while there is something in the buffer.
+# Nobody waits while there is something in the buffer of the context; the first one that waits says
+# which context is helped first.
 WAITING = f"""
 select count(*) as demands,
        coalesce(extract(epoch from clock_timestamp() - min(d.created_at)), 0)::float8 as waited,
        s.budget_trials - (k.next_number - k.imported) as left, k.finished, r.trial_seconds,
-       b.bridged
+       b.bridged, d.context
   from study s join study_counter k on k.study_id = s.id
   join demand d on d.study_id = s.id and d.expires_at > clock_timestamp()
   cross join lateral ({TRIAL_SECONDS}) r
@@ -53,8 +56,10 @@ select count(*) as demands,
       from (select origin from trial where study_id = s.id
              order by number desc limit {LATEST}) t) b
  where s.id = %(study)s and s.state = 'active'
-   and not exists (select from suggestion g where g.study_id = s.id)
- group by s.id, k.study_id, r.trial_seconds, b.bridged
+   and not exists (select from suggestion g
+                    where g.study_id = s.id and g.context is not distinct from d.context)
+ group by s.id, k.study_id, r.trial_seconds, b.bridged, d.context
+ order by waited desc limit 1
 """  # noqa: S608  (made of constants)
 
 
@@ -68,6 +73,7 @@ class Waiting:
     finished: int
     trial_seconds: float | None
     bridged: int  # of the latest trials
+    context: dict[str, Any] | None = None  # in which they ask
 
     @property
     def seldom(self) -> int:
@@ -107,13 +113,22 @@ class Serving:
         if study_id in self._woken:
             self._woken[study_id].set()
 
-    async def serve(self, study_id: int, spec: Spec, plan: Plan, *, model: bool) -> bool:
-        """Make a batch, unless somebody else does; False when nothing came of it."""
+    async def serve(
+        self, study_id: int, spec: Spec, plan: Plan, *, model: bool, context: Config | None = None
+    ) -> bool:
+        """Make a batch for a context, unless somebody else does; False if nothing came of it."""
+        context = context or {}
         async with self._pool.connection() as connection:
-            lease = await begin(connection, study_id, count=plan.count, seconds=self._batch_seconds)
+            lease = await begin(
+                connection,
+                study_id,
+                count=plan.count,
+                seconds=self._batch_seconds,
+                context=context,
+            )
         if lease is None:
             return True
-        order = Order(lease=lease, spec=spec, plan=plan, model=model)
+        order = Order(lease=lease, spec=spec, plan=plan, model=model, context=context)
         tasks = [asyncio.create_task(self._keep(lease))]
         if model:
             tasks.append(asyncio.create_task(self._bridge(order)))
@@ -138,6 +153,10 @@ class Serving:
             if made.error is not None and made.error != before.error:
                 await _tell(connection, lease, made.error)
             done = True
+        if made.expected_gain is not None:
+            # After the batch, and not with it: a study is locked last, and by itself.
+            async with self._pool.connection() as connection, connection.transaction():
+                await complete_if_done(connection, lease.study_id)
         return done and bool(made.proposals or made.exhausted)
 
     async def _keep(self, lease: BatchLease) -> None:
@@ -179,12 +198,15 @@ class Serving:
         if not waiting.count:
             return LOOK_SECONDS
         because = f"a worker had waited {waiting.waited:.2f} s for a fit"
-        answer = await self._computing.fall_back(order, waiting.count, because)
+        there = replace(order, context=waiting.context or {})
+        answer = await self._computing.fall_back(there, waiting.count, because)
         waited = {"waited": round(waiting.waited, 3)}
-        proposals = [Proposal(config=c, origin={**o, **waited}) for c, o in answer.suggestions]
+        proposals = [
+            Proposal(config=c, origin={**o, **waited}, until=u) for c, o, u in answer.suggestions
+        ]
         if proposals:
             async with self._pool.connection() as connection:
-                if await put(connection, order.lease, proposals, answer.seen):
+                if await put(connection, order.lease, proposals, answer.seen, there.context):
                     await _tell(connection, order.lease, because)
         return LOOK_SECONDS
 

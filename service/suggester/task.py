@@ -7,8 +7,8 @@ searcher made is known to be JSON before it goes anywhere near the database.
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from search.problem import Problem
 from search.searcher import MAX_MEMO_BYTES, Memo, Searcher
@@ -37,6 +37,17 @@ class Fit:
     answers: int = 0  # that the preferences come from
     modules: Sequence[str] = ()  # loaded before the time is taken
     because: str | None = None
+    context: Config = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """An insight to be worked out: a metric's explanation, or the best trial of a noisy one."""
+
+    kind: Literal["explanation", "best"]
+    metric: str
+    problem: Problem
+    trials: Sequence[Trial]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +59,16 @@ class WarmUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A batch that was computed, or why it was not."""
+    """A batch that was computed, or the body of an insight; or why there is none."""
 
-    suggestions: Sequence[tuple[Config, Mapping[str, JSON]]] = ()
+    suggestions: Sequence[tuple[Config, Mapping[str, JSON], int | None]] = ()  # the last: until
     memo: Memo | None = None
     exhausted: bool = False
     seen: int = 0
     pending: Sequence[Config] = ()
     seconds: float = 0.0
     error: str | None = None
+    body: JSON = None
 
 
 def write_answer(answer: Answer) -> bytes:
@@ -67,13 +79,16 @@ def write_answer(answer: Answer) -> bytes:
     if memo is not None and len(json.dumps(memo, allow_nan=False)) > MAX_MEMO_BYTES:
         raise ValueError(f"the memo exceeds {MAX_MEMO_BYTES} bytes")
     body: dict[str, Any] = {
-        "suggestions": [[dict(config), dict(origin)] for config, origin in answer.suggestions],
+        "suggestions": [
+            [dict(config), dict(origin), until] for config, origin, until in answer.suggestions
+        ],
         "memo": memo,
         "exhausted": answer.exhausted,
         "seen": answer.seen,
         "pending": [dict(config) for config in answer.pending],
         "seconds": answer.seconds,
         "error": answer.error,
+        "body": answer.body,
     }
     return json.dumps(body, allow_nan=False).encode()
 
@@ -82,5 +97,5 @@ def read_answer(line: bytes) -> Answer:
     """What `write_answer` wrote."""
     body = json.loads(line)
     memo = body["memo"] and Memo(version=body["memo"]["version"], data=body["memo"]["data"])
-    suggestions = [(config, origin) for config, origin in body["suggestions"]]
+    suggestions = [(config, origin, until) for config, origin, until in body["suggestions"]]
     return Answer(**{**body, "memo": memo, "suggestions": suggestions})

@@ -12,7 +12,7 @@ from service.leases.known import Known, KnownTrial
 from service.trials.enqueue import Place, check_going_on, enqueue
 
 STATE = "select state from trial where id = %s"
-CONFIG = "select state, config from trial where id = %s"
+CONFIG = "select state, config, context from trial where id = %s"
 
 
 async def cancel(
@@ -49,7 +49,9 @@ async def retry(connection: AsyncConnection[Any], trial: KnownTrial) -> Place:
     if not TrialState(row[0]).final:
         raise WrongState(f"trial {trial.number} is {row[0]}: only an ended one is run again")
     origin = {"by": "retry", "of": trial.number}
-    (made,) = await enqueue(connection, trial.study.id, [row[1]], True, origin, retry_of=trial.id)
+    (made,) = await enqueue(
+        connection, trial.study.id, [row[1]], True, origin, context=row[2], retry_of=trial.id
+    )
     await check_going_on(connection, trial.study.id)
     return made
 

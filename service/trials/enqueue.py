@@ -12,6 +12,7 @@ from search.errors import InvalidConfig
 from search.space import SearchSpace
 from search.values import Config, Value
 from service.errors import ConfigExists, InvalidRequest, WrongState
+from service.trials.context import stored
 from service.trials.identity import config_hash, new_trial_id
 
 # Suggestions of the same configs are of no use any more.  They are locked before the counter, as an
@@ -26,10 +27,11 @@ returning next_number - %(count)s, version
 """
 INSERT = """
 with made as (
-  insert into trial (public_id, study_id, number, spec_version, state, config, config_hash,
-                     replicate, origin, retry_of, changed_version)
+  insert into trial (public_id, study_id, number, spec_version, state, config, context,
+                     config_hash, replicate, origin, retry_of, planned, changed_version)
   select n.public_id, s.id, %(first)s + (n.place - 1)::int, s.spec_version, 'queued', n.config,
-         n.hash, %(replicate)s, %(origin)s, %(retry_of)s, %(version)s
+         %(context)s, n.hash, %(replicate)s, %(origin)s, %(retry_of)s,
+         (select planned from trial where id = %(retry_of)s), %(version)s
     from study s, unnest(%(ids)s::text[], %(configs)s::jsonb[], %(hashes)s::bytea[])
          with ordinality as n (public_id, config, hash, place)
    where s.id = %(study)s
@@ -60,13 +62,16 @@ async def enqueue(
     replicate: bool,
     origin: Mapping[str, Any],
     *,
+    context: Config | None = None,
     retry_of: int | None = None,
 ) -> list[Place]:
-    """Queue checked configs in the caller's transaction, in the order given.
+    """Queue checked configs, all in one context, in the caller's transaction, in the order given.
+
+    They are full runs, except that a retry runs as far as what it is a retry of.
 
     Raises ConfigExists, unless `replicate`, when the study has one of them already.
     """
-    hashes = [config_hash(config) for config in configs]
+    hashes = [config_hash(config, context) for config in configs]
     if not replicate:
         await check_new(connection, study_id, hashes)
     first, version = await take_numbers(connection, study_id, hashes)
@@ -75,6 +80,7 @@ async def enqueue(
         "study": study_id,
         "first": first,
         "version": version,
+        "context": stored(context or {}),
         "replicate": replicate,
         "origin": Jsonb(dict(origin)),
         "retry_of": retry_of,

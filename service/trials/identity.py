@@ -13,9 +13,13 @@ def new_trial_id() -> str:
     return f"tr_{base62(ID_LENGTH)}"
 
 
-def config_hash(config: Config) -> bytes:
-    """Equal for equal configs, whatever the order of their names; unique within a study."""
-    return hashlib.sha256(canonical_json(config).encode()).digest()[:16]
+def config_hash(config: Config, context: Config | None = None) -> bytes:
+    """Equal for equal configs in equal contexts, whatever the order of their names.
+
+    Unique within a study.
+    """
+    text = canonical_json(config) + (canonical_json(context) if context else "")
+    return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def trial_seed(study_seed: int, number: int) -> int:

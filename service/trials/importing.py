@@ -12,8 +12,9 @@ from search.problem import Problem
 from search.values import Value
 from service.errors import ConfigExists, InvalidRequest, LimitExceeded
 from service.leases.metrics import MAX_METRICS, Measured, rows_of
-from service.leases.results import Result, result_of
+from service.leases.results import Result, check_errors, result_of
 from service.schemas.trials import Completed, Failed, ImportedTrial, Infeasible, Stopped
+from service.trials.context import check_context, stored
 from service.trials.enqueue import Place, check_configs, check_new, take_numbers
 from service.trials.identity import config_hash, new_trial_id
 
@@ -21,12 +22,12 @@ ORIGIN = {"by": "import"}
 
 INSERT = """
 with made as (
-  insert into trial (public_id, study_id, number, spec_version, state, config, config_hash,
-                     replicate, origin, values, objective, reason, tags, changed_version,
-                     finished_at)
-  values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(hash)s,
-          %(replicate)s, %(origin)s, %(values)s, %(objective)s, %(reason)s, %(tags)s,
-          %(version)s, clock_timestamp())
+  insert into trial (public_id, study_id, number, spec_version, state, config, context,
+                     config_hash, replicate, origin, values, errors, objective, reason, tags,
+                     changed_version, finished_at)
+  values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(context)s,
+          %(hash)s, %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(objective)s, %(reason)s,
+          %(tags)s, %(version)s, clock_timestamp())
   returning id, study_id
 ), stored as (
   insert into metric (trial_id, metric_id, step, attempt, value, elapsed)
@@ -72,8 +73,12 @@ async def import_trials(
     configs = check_configs(
         study.problem.space, [trial.config for trial in trials], "trials.{}.config"
     )
+    contexts = [
+        check_context(study.problem.context, trial.context, f"trials.{place}.context")
+        for place, trial in enumerate(trials)
+    ]
     results = [_result(study.problem, trial, place) for place, trial in enumerate(trials)]
-    hashes = [config_hash(config) for config in configs]
+    hashes = [config_hash(*pair) for pair in zip(configs, contexts, strict=True)]
     if not replicate:
         await check_new(connection, study.id, hashes)
     first, version = await take_numbers(connection, study.id, hashes, finished=len(trials))
@@ -82,9 +87,9 @@ async def import_trials(
     rows = [
         _row(trial, config, result, ids)
         | shared
-        | {"number": number, "hash": digest, "replicate": replicate}
-        for number, (trial, config, result, digest) in enumerate(
-            zip(trials, configs, results, hashes, strict=True), first
+        | {"number": number, "hash": digest, "replicate": replicate, "context": stored(context)}
+        for number, (trial, config, context, result, digest) in enumerate(
+            zip(trials, configs, contexts, results, hashes, strict=True), first
         )
     ]
     try:
@@ -99,8 +104,9 @@ def _result(problem: Problem, trial: ImportedTrial, place: int) -> Result:
     measured: dict[str, float] = {}
     for measurement in sorted(trial.measurements, key=lambda m: m.step):
         measured.update(measurement.values)
+    _check_errors(trial, measured, f"trials.{place}.errors")
     outcomes: Mapping[str, Completed | Stopped | Infeasible | Failed] = {
-        "completed": Completed(values=trial.values),
+        "completed": Completed(values=trial.values, errors=trial.errors),
         "stopped": Stopped(values=trial.values, reason=trial.reason),
         "infeasible": Infeasible(reason=trial.reason or "infeasible"),
         "failed": Failed(),
@@ -109,6 +115,12 @@ def _result(problem: Problem, trial: ImportedTrial, place: int) -> Result:
         return result_of(problem, outcomes[trial.state], measured)
     except InvalidRequest as error:
         raise InvalidRequest(f"trials.{place}.values: {error.detail}") from None
+
+
+def _check_errors(trial: ImportedTrial, measured: Mapping[str, float], field: str) -> None:
+    if trial.errors and trial.state != "completed":
+        raise InvalidRequest(f"{field}: only a completed trial has them, not a {trial.state} one")
+    check_errors(trial.errors, {**measured, **trial.values}, field)
 
 
 def _row(
@@ -126,6 +138,7 @@ def _row(
         "config": Jsonb(dict(config)),
         "origin": Jsonb(ORIGIN),
         "values": Jsonb(result.wire_values()),
+        "errors": Jsonb(dict(result.errors)) if result.errors else None,
         "objective": result.objective,
         "reason": trial.reason or result.reason,
         "tags": trial.tags,

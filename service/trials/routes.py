@@ -18,6 +18,7 @@ from service.studies.find import find_study
 from service.studies.spec import Spec
 from service.trials.cancel import cancel as cancel_trial
 from service.trials.cancel import retry as retry_trial
+from service.trials.context import check_context
 from service.trials.enqueue import Place, check_configs, check_going_on, enqueue
 from service.trials.importing import Study, import_trials
 
@@ -48,7 +49,10 @@ async def add(
         if answer is None:
             known, spec, _ = await _target(needs, connection, caller, study)
             configs = check_configs(spec.problem.space, body.configs)
-            places = await enqueue(connection, known, configs, body.replicate, {"by": "user"})
+            context = check_context(spec.problem.context, body.context)
+            places = await enqueue(
+                connection, known, configs, body.replicate, {"by": "user"}, context=context
+            )
             await check_going_on(connection, known)
             answer = await _keep(once, connection, places)
     return JSONResponse(answer, status_code=201)

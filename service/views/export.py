@@ -5,7 +5,8 @@ Rows are read in batches, each on a connection of its own, so that a slow reader
 
 import csv
 import io
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 from service.db.rows import Row, fetch_all
@@ -32,7 +33,13 @@ FIXED = (
     "finished_at",
     "tags",
 )
-METRICS = "select name from metric_name where study_id = %(study)s order by id"
+# Parts of a trial that take columns, and how those are headed.
+HEADS = {"config": "config", "context": "context", "values": "metric", "errors": "error"}
+METRICS = """
+select n.name, exists (select from trial t where t.study_id = n.study_id and t.errors ? n.name)
+       as has_errors
+  from metric_name n where n.study_id = %(study)s order by n.id
+"""
 
 
 class ExportQuery(TrialFilter):
@@ -50,16 +57,22 @@ async def json_lines(needs: Resources, study_id: int, wanted: TrialFilter) -> As
 async def csv_lines(
     needs: Resources, study_id: int, spec: Spec, wanted: TrialFilter
 ) -> AsyncIterator[str]:
-    """A header and a line for each trial; a column for each parameter and each metric told."""
+    """A header and a line for each trial; a column for each parameter and each metric told.
+
+    Metrics have a column for their standard errors where any trial has one.
+    """
     async with needs.cold() as connection:
         rows = await fetch_all(connection, METRICS, {"study": study_id})
-    parameters = [parameter.name for parameter in spec.problem.space.parameters]
-    metrics = [row["name"] for row in rows]
-    heads = [f"config.{name}" for name in parameters] + [f"metric.{name}" for name in metrics]
+    columns = {
+        "config": [parameter.name for parameter in spec.problem.space.parameters],
+        "context": [parameter.name for parameter in spec.problem.context],
+        "values": [row["name"] for row in rows],
+        "errors": [row["name"] for row in rows if row["has_errors"]],
+    }
     found = await begun(_rows(needs, study_id, wanted))
-    yield _line([*FIXED, *heads])
+    yield _line([*FIXED, *_heads(columns)])
     async for row in found:
-        yield _line(_cells(row, parameters, metrics))
+        yield _line(_cells(row, columns))
 
 
 async def _rows(needs: Resources, study_id: int, wanted: TrialFilter) -> AsyncIterator[Row]:
@@ -75,11 +88,20 @@ async def _rows(needs: Resources, study_id: int, wanted: TrialFilter) -> AsyncIt
         cursor = encode([rows[-1]["sort_key"], rows[-1]["number"]])
 
 
-def _cells(row: Row, parameters: Sequence[str], metrics: Sequence[str]) -> list[Any]:
+def _heads(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{HEADS[part]}.{name}" for part, names in columns.items() for name in names]
+
+
+def _cells(row: Row, columns: Mapping[str, Sequence[str]]) -> list[Any]:
     item = trial_item(row).model_dump(mode="json")
     fixed = [" ".join(item["tags"]) if name == "tags" else item[name] for name in FIXED]
-    config = [item["config"].get(name) for name in parameters]
-    return [*fixed, *config, *(item["values"].get(name) for name in metrics)]
+    found = (item[part].get(name) for part, names in columns.items() for name in names)
+    return [*fixed, *map(_value, found)]
+
+
+def _value(value: Any) -> Any:
+    """A permutation as JSON, like in a body; any other value as it stands."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
 
 
 def _line(cells: Sequence[Any]) -> str:

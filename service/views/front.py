@@ -8,8 +8,7 @@ from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
 from service.schemas.base import NON_FINITE
-from service.schemas.best import Best
-from service.schemas.trials import Pareto
+from service.schemas.front import Best, Pareto
 from service.studies.completion import FEASIBLE
 from service.studies.read import best_summaries
 from service.studies.spec import OBJECTIVES
@@ -29,15 +28,18 @@ select v.objectives from study s
 
 
 async def best(connection: AsyncConnection[Any], study_id: int) -> Best:
-    """The best completed trial: ties go to the lower number; none with several objectives."""
+    """The best completed trial: ties go to the lower number; none with several objectives.
+
+    Of a noisy objective, the one of which a model expects most.
+    """
     found = (await best_summaries(connection, [study_id])).get(study_id)
     if found is None:
         return Best(trial=None)
     rows = await fetch_all(
         connection, f"{SELECT} where t.public_id = %(trial)s", {"trial": found.trial}
     )
-    by_preference = rows[0]["objective"] is None
-    return Best(trial=trial_item(rows[0]), utility=found.value if by_preference else None)
+    chosen = found.model_dump(include={"by", "mean", "sd", "seen"})
+    return Best(trial=trial_item(rows[0]), **chosen)
 
 
 async def candidates(connection: AsyncConnection[Any], study_id: int) -> list[Row]:

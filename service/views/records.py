@@ -24,7 +24,8 @@ select e.id, e.at, e.kind, t.public_id as trial, e.detail from event e
  order by e.id limit %(limit)s
 """
 BATCHES = """
-select number, state, count, watermark, error, exhausted, seconds, created_at, finished_at
+select number, state, count, context, watermark, error, exhausted, seconds, seen, expected_gain,
+       created_at, finished_at
   from batch where study_id = %(study)s and number < %(before)s
  order by number desc limit %(limit)s
 """

@@ -12,9 +12,9 @@ from service.http.problems import answers
 from service.http.streams import begun
 from service.resources import Needs
 from service.schemas.base import Page
-from service.schemas.best import Best
+from service.schemas.front import Best, Pareto
 from service.schemas.studies import BatchItem, Curves
-from service.schemas.trials import Changes, EventItem, Pareto, TrialItem
+from service.schemas.trials import Changes, EventItem, TrialItem
 from service.studies.find import find_study
 from service.studies.spec import load_spec
 from service.views import changes as changing

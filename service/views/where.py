@@ -3,9 +3,11 @@
     lr<0.01,optimizer=adamw,value>=0.9,metric.loss<2,tag=good
 
 A condition is a name, one of = != < <= > >=, and a value.  Names: `number`, `attempt` and `value`
-(of the first objective), `reason`, `worker`, `tag`; `metric.<name>` for any value that was told;
-any other name, or `config.<name>` where it clashes, is a parameter.  A value is a JSON literal or
-bare text; a name or value that holds a comma or an operator goes in double quotes, as in JSON.
+(of the first objective), `reason`, `worker`, `tag`; `metric.<name>` for any value that was told,
+`error.<name>` for its standard error, `context.<name>` for what was given with the ask; any other
+name, or `config.<name>` where it clashes, is a parameter.  A value is a JSON literal or bare text;
+a name or value that holds a comma or an operator goes in double quotes, as in JSON.
+So does a permutation, which is a JSON list: `order="[\\"b\\",\\"a\\"]"`.
 """
 
 import json
@@ -49,6 +51,10 @@ class Where:
             self._text(key, name, operator, value)
         elif name.startswith("metric."):
             self._document(key, "t.values", name.removeprefix("metric."), operator, value)
+        elif name.startswith("context."):
+            self._document(key, "t.context", name.removeprefix("context."), operator, value)
+        elif name.startswith("error."):
+            self._document(key, "t.errors", name.removeprefix("error."), operator, value)
         else:
             self._document(key, "t.config", name.removeprefix("config."), operator, value)
 
@@ -72,6 +78,9 @@ class Where:
         same = f"{place} = %({key}_json)s::jsonb"
         if not value.startswith('"'):
             same = f"({same} or {place} = to_jsonb(%({key}_text)s::text))"
+        elif (listed := _list(value)) is not None:
+            self.values[f"{key}_list"] = listed
+            same = f"({same} or {place} = %({key}_list)s::jsonb)"
         self._put_equal(same, operator)
 
     def _put(self, sql: str, operator: str) -> None:
@@ -121,6 +130,15 @@ def _literal(token: str) -> str:
         if re.fullmatch(r"-?\d{1,17}(\.\d{1,40})?([eE][+-]?\d{1,3})?", token)
         else (json.dumps(token))
     )
+
+
+def _list(token: str) -> str | None:
+    """The JSON list that a quoted text holds, if that is what it holds."""
+    text = _text(token)
+    try:
+        return json.dumps(json.loads(text), allow_nan=False) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _number(name: str, token: str) -> float:

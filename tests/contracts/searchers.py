@@ -14,9 +14,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from search.encoding import config_key
-from search.problem import Objective, Problem
+from search.parameters import ChoiceParameter
+from search.problem import Objective, OutcomeConstraint, Problem
 from search.registry import SearcherSettings, unsupported
-from search.searcher import MAX_MEMO_BYTES, Batch, History, Memo, Searcher
+from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher
 from search.trial import Measurement, Trial, TrialState
 from search.values import Config
 from tests.contracts.spaces import (
@@ -35,6 +36,7 @@ BATCH = TypeAdapter(Batch)
 
 # Every seventh trial ends in one of these ways; the rest are completed.
 ENDINGS = {3: TrialState.INFEASIBLE, 5: TrialState.FAILED, 6: TrialState.STOPPED}
+LOSS = (Objective(metric="loss"),)
 
 ELSEWHERE = """
 import sys
@@ -65,25 +67,41 @@ def outcome(config: Config) -> float:
     return zlib.crc32(config_key(config).encode()) / 2**32
 
 
-def ended(number: int, config: Config, origin: object) -> Trial:
+def metrics(problem: Problem) -> list[str]:
+    """The metrics that a trial of the problem reports."""
+    return [asked.metric for asked in (*problem.objectives, *problem.constraints)]
+
+
+def values(problem: Problem, loss: float) -> dict[str, float]:
+    """The loss as that of the first metric, and what goes with it of the others."""
+    first, *others = metrics(problem)
+    return {first: loss} | {name: (loss * (7 + 6 * k)) % 1 for k, name in enumerate(others)}
+
+
+def ended(problem: Problem, number: int, config: Config, origin: object) -> Trial:
     """A trial that has ended, well or otherwise."""
     state, loss = ENDINGS.get(number % 7, TrialState.COMPLETED), outcome(config)
     measured = state in (TrialState.COMPLETED, TrialState.STOPPED)
-    curve = [Measurement(step=k, values={"loss": loss + 0.5**k}) for k in range(1, 4)]
+    curve = [Measurement(step=k, values=values(problem, loss + 0.5**k)) for k in range(1, 4)]
     return Trial(
         number=number,
         config=config,
         state=state,
         measurements=curve if measured else (),
-        values={"loss": loss + 0.5**3} if measured else {},
+        values=values(problem, loss + 0.5**3) if measured else {},
         origin=origin,
     )
 
 
 @cache
-def study(searcher: Searcher, name: str) -> Study:
+def study(
+    searcher: Searcher,
+    name: str,
+    objectives: tuple[Objective, ...] = LOSS,
+    constraints: tuple[OutcomeConstraint, ...] = (),
+) -> Study:
     """A study of 14 trials on one of the spaces; the last is running and the one before queued."""
-    problem = Problem(space=space(name), objectives=[Objective(metric="loss")], seed=7)
+    problem = Problem(space=space(name), objectives=objectives, constraints=constraints, seed=7)
     trials: list[Trial] = []
     memo, batches = None, 0
     for count in (3, 1, 4, 2, 4):
@@ -91,7 +109,7 @@ def study(searcher: Searcher, name: str) -> Study:
         batch = searcher.suggest(history, count)
         batches, memo = batches + 1, batch.memo
         for s in batch.suggestions:
-            trials.append(ended(len(trials), s.config, s.origin))
+            trials.append(ended(problem, len(trials), s.config, s.origin))
     waiting = (TrialState.QUEUED, TrialState.RUNNING)
     for place, state in zip((-2, -1), waiting, strict=True):
         trials[place] = replace(trials[place], state=state, values={}, measurements=())
@@ -113,11 +131,20 @@ def proposed(batch: Batch) -> list[str]:
 
 
 class SearcherContract:
-    """Subclass it and set `searcher`; `spaces` may name fewer for one that wraps others."""
+    """Subclass it and set `searcher`; `spaces` may name fewer for one that wraps others.
+
+    `objectives` and `constraints` are those of the studies that it is to serve.
+    """
 
     searcher: ClassVar[Searcher]
     seeded: ClassVar[bool] = True
     spaces: ClassVar[tuple[str, ...]] = (*SPACES, *CONSTRAINED, *BELIEVED)
+    objectives: ClassVar[tuple[Objective, ...]] = LOSS
+    constraints: ClassVar[tuple[OutcomeConstraint, ...]] = ()
+
+    def study(self, name: str) -> Study:
+        """The study that the searcher has driven on one of the spaces."""
+        return study(self.searcher, name, self.objectives, self.constraints)
 
     def pytest_generate_tests(self, metafunc):
         for argument, names in (("name", self.spaces), ("tiny", (*TINY, *TINY_CONSTRAINED))):
@@ -126,7 +153,7 @@ class SearcherContract:
                 metafunc.parametrize(argument, served)
 
     def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):
-        driven = study(self.searcher, name)
+        driven = self.study(name)
         assert len(driven.trials) == 14
         for trial in driven.trials:
             checked = driven.problem.space.check(trial.config)
@@ -137,7 +164,7 @@ class SearcherContract:
         assert len(set(configs)) == len(configs)
 
     def test_a_restart_changes_nothing(self, name):
-        history = study(self.searcher, name).history()
+        history = self.study(name).history()
         stored = HISTORY.validate_json(HISTORY.dump_json(history))
         again = SETTINGS.validate_json(SETTINGS.dump_json(self.searcher))
         assert again == self.searcher
@@ -145,7 +172,7 @@ class SearcherContract:
         assert BATCH.dump_json(here) == BATCH.dump_json(there)
 
     def test_pending_and_reserved_configs_do_not_come_back_with_or_without_the_memo(self, name):
-        driven = study(self.searcher, name)
+        driven = self.study(name)
         first = self.searcher.suggest(driven.history(), 4)
         reserved = [suggestion.config for suggestion in first.suggestions]
         taken = {*keys(trial.config for trial in driven.trials), *keys(reserved)}
@@ -160,13 +187,13 @@ class SearcherContract:
 
     @pytest.mark.parametrize("data", [{}, [], None, {"lengths": "x"}, {"first": 1, "then": {}}])
     def test_a_memo_of_nonsense_is_ignored(self, data):
-        history = study(self.searcher, "nested").history(memo=Memo(version=1, data=data))
+        history = self.study("nested").history(memo=Memo(version=1, data=data))
         assert proposed(self.searcher.suggest(history, 2)) == proposed(
             self.searcher.suggest(replace(history, memo=None), 2)
         )
 
     def test_another_process_suggests_the_same(self):
-        history = study(self.searcher, "nested").history()
+        history = self.study("nested").history()
         here = self.searcher.suggest(history, 5)
         done = subprocess.run(
             [sys.executable, "-c", ELSEWHERE],
@@ -179,7 +206,7 @@ class SearcherContract:
         assert json.loads(done.stdout) == json.loads(BATCH.dump_json(here))
 
     def test_another_seed_suggests_something_else(self):
-        history = study(self.searcher, "float").history(trials=())
+        history = self.study("float").history(trials=())
         other = replace(history, problem=replace(history.problem, seed=8))
         same = proposed(self.searcher.suggest(history, 3)) == proposed(
             self.searcher.suggest(other, 3)
@@ -188,8 +215,11 @@ class SearcherContract:
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     def test_results_that_are_not_finite_do_no_harm(self, value):
-        driven = study(self.searcher, "nested")
-        lost = [replace(t, values={"loss": value}, measurements=()) for t in driven.trials[:4]]
+        driven = self.study("nested")
+        lost = [
+            replace(t, values=dict.fromkeys(metrics(driven.problem), value), measurements=())
+            for t in driven.trials[:4]
+        ]
         for trials in ([*lost, *driven.trials[4:]], lost):
             batch = self.searcher.suggest(driven.history(trials=trials), 3)
             assert len(set(proposed(batch)) - set(keys(t.config for t in trials))) == 3
@@ -206,9 +236,14 @@ class SearcherContract:
         ],
     )
     def test_results_of_any_scale_do_no_harm(self, values):
-        driven = study(self.searcher, "nested")
+        driven = self.study("nested")
         scaled = [
-            Trial(number=t.number, config=t.config, state=TrialState.COMPLETED, values={"loss": v})
+            Trial(
+                number=t.number,
+                config=t.config,
+                state=TrialState.COMPLETED,
+                values=dict.fromkeys(metrics(driven.problem), v),
+            )
             for t, v in zip(driven.trials, values * 7, strict=False)
         ]
         batch = self.searcher.suggest(driven.history(trials=scaled), 3)
@@ -216,16 +251,18 @@ class SearcherContract:
         assert json.loads(json.dumps([s.origin for s in batch.suggestions], allow_nan=False))
 
     def test_repeated_configs_do_no_harm(self):
-        driven = study(self.searcher, "nested")
+        driven = self.study("nested")
         doubled = [
-            replace(trial, number=number, values={"loss": 0.1 * number})
+            replace(trial, number=number, values=values(driven.problem, 0.1 * number))
             for number, trial in enumerate([*driven.trials[:3]] * 4)
         ]
         assert len(set(proposed(self.searcher.suggest(driven.history(trials=doubled), 2)))) == 2
 
     @pytest.mark.parametrize("count", [1, 100])
     def test_a_finite_space_is_used_up_and_then_exhausted(self, tiny, count):
-        problem = Problem(space=space(tiny), objectives=[Objective(metric="loss")], seed=1)
+        problem = Problem(
+            space=space(tiny), objectives=self.objectives, constraints=self.constraints, seed=1
+        )
         trials: list[Trial] = []
         memo = None
         for number in range(TINY_SIZES[tiny] + 1):
@@ -234,13 +271,38 @@ class SearcherContract:
             memo = batch.memo
             assert batch.exhausted is (len(batch.suggestions) < count)
             for s in batch.suggestions:
-                trials.append(ended(len(trials), s.config, s.origin))
+                trials.append(ended(problem, len(trials), s.config, s.origin))
         assert batch.exhausted
         configs = keys(trial.config for trial in trials)
         assert len(set(configs)) == len(configs) == TINY_SIZES[tiny]
 
+    def test_a_context_is_served_or_refused(self):
+        """In its context a study is as any other; what was tried elsewhere is not taken."""
+        task = ChoiceParameter(name="task", choices=["a", "b"])
+        problem = Problem(
+            space=space("nested"),
+            objectives=self.objectives,
+            constraints=self.constraints,
+            context=[task],
+            seed=7,
+        )
+        if Feature.CONTEXTS not in self.searcher.supports():
+            assert any("context" in reason for reason in unsupported(problem, self.searcher))
+            return
+        driven = self.study("nested")
+        trials = [replace(t, context={"task": "ab"[t.number % 2]}) for t in driven.trials]
+        for name in "ab":
+            here = keys(t.config for t in trials if t.context["task"] == name)
+            history = History(problem=problem, trials=trials, batch=9, context={"task": name})
+            batch = self.searcher.suggest(history, 4)
+            stored = HISTORY.validate_json(HISTORY.dump_json(history))
+            assert BATCH.dump_json(self.searcher.suggest(stored, 4)) == BATCH.dump_json(batch)
+            assert len({*proposed(batch), *here}) == 4 + len(here)
+            for s in batch.suggestions:
+                assert problem.space.check(s.config) == s.config
+
     def test_the_memo_is_small_json(self):
-        memo = study(self.searcher, "nested").memo
+        memo = self.study("nested").memo
         if memo is not None:
             adapter = TypeAdapter(Memo)
             text = adapter.dump_json(memo)

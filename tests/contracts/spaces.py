@@ -12,6 +12,7 @@ from search.parameters import (
     FloatParameter,
     IntParameter,
     Parameter,
+    PermutationParameter,
 )
 from search.space import SearchSpace
 
@@ -114,15 +115,22 @@ BELIEVED: dict[str, tuple[Parameter, ...]] = {
         FloatParameter(name="dropout", low=0, high=0.9, step=0.1, prior=Normal(mean=0, sd=0.2)),
     ),
 }
+SPACES["permutation"] = (
+    PermutationParameter(name="order", items=("fetch", "parse", "train", "test", "report")),
+    OPTIMIZER,
+    PermutationParameter(name="layers", items=(1, True, None, "x"), when=_when("optimizer", "sgd")),
+    FloatParameter(name="x", low=0, high=1),
+)
 TINY: dict[str, tuple[Parameter, ...]] = {
     "one point": (ChoiceParameter(name="only", choices=(7,)),),
     "tiny": (IntParameter(name="n", low=1, high=3), ChoiceParameter(name="c", choices=("a", "b"))),
+    "tiny permutation": (PermutationParameter(name="order", items=("a", "b", "c")),),
     "tiny nested": (
         OPTIMIZER,
         IntParameter(name="n", low=1, high=4, log=True, when=_when("optimizer", "sgd")),
     ),
 }
-TINY_SIZES = {"one point": 1, "tiny": 6, "tiny nested": 6}
+TINY_SIZES = {"one point": 1, "tiny": 6, "tiny nested": 6, "tiny permutation": 6}
 TINY_CONSTRAINED: dict[str, tuple[tuple[Parameter, ...], tuple[LinearConstraint, ...]]] = {
     "tiny sum": (
         (*(IntParameter(name=name, low=0, high=9) for name in "abc"), OPTIMIZER),
@@ -156,7 +164,8 @@ def space(name: str) -> SearchSpace:
 @st.composite
 def parameters(draw: st.DrawFn, name: str) -> Parameter:
     """Any parameter of a reasonable range."""
-    kind = draw(st.sampled_from(["float", "log", "step", "int", "log int", "stride", "choice"]))
+    kinds = ["float", "log", "step", "int", "log int", "stride", "choice", "permutation"]
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "float":
             low, high = sorted(draw(st.tuples(*[st.floats(-1e6, 1e6)] * 2)))
@@ -170,6 +179,8 @@ def parameters(draw: st.DrawFn, name: str) -> Parameter:
         case "choice":
             choices = draw(st.lists(st.integers(0, 50), min_size=1, max_size=6, unique=True))
             return ChoiceParameter(name=name, choices=choices, ordered=draw(st.booleans()))
+        case "permutation":
+            return PermutationParameter(name=name, items=range(draw(st.integers(2, 12))))
         case "log int":
             low, high = sorted(draw(st.tuples(*[st.integers(1, 10**9)] * 2)))
             return IntParameter(name=name, low=low, high=high, log=True)

@@ -12,7 +12,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from service.db.engine import HotPool, make_hot_pool
-from service.leases.ask import Asking, Taken, Wish
+from service.leases.ask import Asking, Taken
+from service.leases.claim import Wish
 from service.leases.fence import Call, Held, renew
 from service.leases.giving_back import expire, release
 from service.leases.known import Known, KnownStudy, KnownTrial
@@ -155,7 +156,12 @@ class Run:
         self.lease = lease
         claimed = taken.claimed
         self.trial = KnownTrial(
-            claimed.id, claimed.public_id, claimed.number, claimed.spec_version, study
+            claimed.id,
+            claimed.public_id,
+            claimed.number,
+            claimed.spec_version,
+            study,
+            claimed.planned,
         )
         self.number, self.attempt = claimed.number, claimed.attempt
 

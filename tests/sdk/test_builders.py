@@ -25,6 +25,7 @@ DIGITS = [
     tt.Float("momentum", 0.0, 0.99, when={"optimizer": ["sgd", "lion"], "nesterov": True}),
     tt.Fixed("epochs", 50),
     tt.Choice("nothing", [None, "some"]),
+    tt.Permutation("steps", ["flip", 1, True, None], default=[None, True, 1, "flip"]),
 ]
 
 
@@ -103,7 +104,23 @@ def test_the_smallest_study_is_read():
     assert (study.objectives[0].metric, study.objectives[0].goal) == ("accuracy", "maximize")
 
 
-@pytest.mark.parametrize("kind", ["random", "sobol", "grid", "botorch", "gp", "auto"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "random",
+        "sobol",
+        "grid",
+        "botorch",
+        "cmaes",
+        "evolution",
+        "forest",
+        "gp",
+        "nsga2",
+        "tpe",
+        "turbo",
+        "auto",
+    ],
+)
 def test_searchers_by_name(kind):
     assert read(StudyCreate, create(searcher=kind)).searcher.kind == kind
 
@@ -165,6 +182,12 @@ def test_enqueued_configs_are_read():
         (lambda: tt.Choice("x", ["a"], default="b"), "none of the choices"),
         (lambda: tt.Choice("x", [object()]), "a bool, a number, a text or None"),
         (lambda: tt.Choice("x", [float("nan")]), "must be finite"),
+        (lambda: tt.Permutation("x", ["a"]), "2 to 12 items, got 1"),
+        (lambda: tt.Permutation("x", range(13)), "2 to 12 items, got 13"),
+        (lambda: tt.Permutation("x", "ab"), "expected a list of items"),
+        (lambda: tt.Permutation("x", [1, 1.0]), "the item 1 is given twice"),
+        (lambda: tt.Permutation("x", [[1], 2]), "each item is a bool"),
+        (lambda: tt.Permutation("x", ["a", "b"], default=["a"]), "no order of the items"),
         (lambda: tt.Bool("x", default=1), "True or False"),
         (lambda: tt.Float("", 0, 1), "1 to 128 characters"),
         (lambda: tt.Float(" x", 0, 1), "without space at the ends"),
@@ -178,6 +201,10 @@ def test_enqueued_configs_are_read():
         (
             lambda: space_to_json([tt.Float("x", 0, 1), tt.Float("y", 0, 1, when={"x": 1})]),
             "but 'x' is a float",
+        ),
+        (
+            lambda: space_to_json([tt.Permutation("x", [1, 2]), tt.Bool("y", when={"x": 1})]),
+            "but 'x' is a permutation",
         ),
         (lambda: tt.Constraint("x"), "give at_most or at_least"),
         (lambda: tt.Constraint("x", at_most=1, at_least=2), "exceeds"),

@@ -61,7 +61,7 @@ def test_a_space_survives_the_way_there_and_back():
         (lambda: space_to_json([*SPACE, tt.Linear({"z": 1}, at_most=1)]), "'z' is not a parameter"),
         (
             lambda: space_to_json([*SPACE, tt.Linear({"batch": 1}, at_most=1)]),
-            "'batch' is a choice",
+            "only floats and ints add up, not 'batch'",
         ),
         (lambda: space_to_json([*SPACE, tt.Linear({"momentum": 1}, at_most=1)]), "has a `when`"),
         (lambda: space_to_json([tt.Linear({"a": 1}, at_most=1)]), "at least one parameter"),

@@ -225,7 +225,7 @@ def constrained(draw):
     free = SearchSpace(parameters=numbers)
     row = draw(st.lists(st.floats(0, 1), min_size=len(numbers), max_size=len(numbers)))
     inside = Cube(free).decode(row)
-    able = [p for p in numbers if not isinstance(p, ChoiceParameter)]
+    able = [p for p in numbers if isinstance(p, FloatParameter | IntParameter)]
     assume(able)
     constraints = []
     for _ in range(draw(st.integers(1, 2))):

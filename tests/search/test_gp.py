@@ -131,7 +131,7 @@ def test_its_origin_tells_what_it_expects_in_the_units_of_the_metric():
     trials = finished(study, accuracy)
     (suggestion,) = GP().suggest(History(problem=study, trials=trials), 1).suggestions
     origin = suggestion.origin
-    assert set(origin) == {"by", "acquisition", "mean", "sd", "seen", "nearest"}
+    assert set(origin) == {"by", "acquisition", "mean", "sd", "expected_gain", "seen", "nearest"}
     assert (origin["by"], origin["seen"]) == ("gp", 12)
     assert origin["mean"] == pytest.approx(accuracy(suggestion.config), abs=4 * origin["sd"] + 0.1)
     assert 0 < origin["sd"] < 10

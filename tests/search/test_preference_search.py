@@ -35,7 +35,7 @@ from search.space import SearchSpace
 from search.trial import Trial, TrialState
 from tests.contracts.searchers import BATCH, ELSEWHERE, HISTORY, SETTINGS
 
-QUICK = BoTorch(candidates=400)
+QUICK = BoTorch(candidates=1600)
 TASTE = Objective(metric="taste", goal="maximize", by="preference")
 CUBE = tuple(FloatParameter(name=name, low=0, high=1) for name in "abcd")
 PEAK = (0.3, 0.7, 0.5, 0.2)

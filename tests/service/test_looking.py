@@ -21,7 +21,7 @@ async def test_the_best_is_the_lowest_or_the_highest(
 ) -> None:
     for name, goal, expected in (("low", "minimize", 1), ("high", "maximize", 2)):
         study = await make(name, objectives=[{"metric": "loss", "goal": goal}])
-        assert (await app_client.get(f"/v1/studies/{name}/best")).json() == {"trial": None, "utility": None}
+        assert (await app_client.get(f"/v1/studies/{name}/best")).json()["trial"] is None
         for loss in (0.5, 0.1, 0.9, 0.1, 0.9):
             trials.add(study, loss=loss)
         trials.add(study, state="failed")
@@ -47,7 +47,7 @@ async def test_the_front_is_what_nothing_beats(
     trials.add(study, loss=0.0, values={"loss": 0.0})
     front = (await app_client.get("/v1/studies/digits/pareto")).json()["items"]
     assert [item["number"] for item in front] == [0, 1, 3, 4, 6]
-    assert (await app_client.get("/v1/studies/digits/best")).json() == {"trial": None, "utility": None}
+    assert (await app_client.get("/v1/studies/digits/best")).json()["trial"] is None
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3, 5])

@@ -20,7 +20,11 @@ async def test_searchers_and_schedulers_say_what_they_are(app_client: AsyncClien
         item["kind"]: item for item in (await app_client.get("/v1/searchers")).json()["items"]
     }
     served = ["conditions", "parameter_constraints", "priors"]
-    assert by_kind["botorch"]["features"] == by_kind["gp"]["features"] == served
+    assert by_kind["gp"]["features"] == ["conditions", "contexts", *served[1:]]
+    several = ["several_objectives"]
+    assert by_kind["botorch"]["features"] == [
+        "conditions", "outcome_constraints", *served[1:], *several, "transfer",
+    ]  # fmt: skip
     assert "priors" not in by_kind["grid"]["features"]
 
 

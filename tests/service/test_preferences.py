@@ -51,14 +51,15 @@ async def test_the_best_is_whom_the_answers_speak_for(
     for _ in range(5):
         trials.add(study)
     best = (await app_client.get("/v1/studies/digits/best")).json()
-    assert best == {"trial": None, "utility": None}
+    assert best["trial"] is None
     # 1 beats three others, 4 beats 1: more wins do not outweigh being beaten.
     await prefer(app_client, [1, 0], [1, 2], [1, 3], [4, 1])
     best = (await app_client.get("/v1/studies/digits/best")).json()
     assert best["trial"]["number"] == 4
-    assert best["utility"] > 0
+    assert (best["by"], best["seen"]) == ("preference", 4)
+    assert best["mean"] > 0
     (item,) = (await app_client.get("/v1/studies")).json()["items"]
-    assert (item["best"]["number"], item["best"]["value"]) == (4, best["utility"])
+    assert (item["best"]["number"], item["best"]["value"]) == (4, best["mean"])
 
 
 async def test_without_a_contradiction_solved_ties_go_to_the_lower_number(
@@ -178,6 +179,9 @@ async def test_answers_are_their_projects_and_need_the_right_to_write(
         ({"searcher": {"kind": "grid"}}, "unsupported_study"),
         ({"scheduler": {"kind": "median"}}, "invalid_request"),
         ({"budget": {"target": 1.0}}, "invalid_request"),
+        ({"budget": {"min_expected_gain": 0.1}}, "unsupported_study"),
+        ({"searcher": {"kind": "botorch", "acquisition": "kg"}}, "unsupported_study"),
+        ({"transfer": ["st_0000000000000000000000"]}, "invalid_request"),
         ({"constraints": [{"metric": "ms", "at_most": 1}]}, "invalid_request"),
         ({"objectives": [*TASTE, {"metric": "loss"}]}, "invalid_request"),
         ({"objectives": [{"metric": "taste", "by": "preference"}]}, "invalid_request"),

@@ -98,18 +98,26 @@ async def test_a_wrong_first_config_is_named(
     assert (await shared_client.get("/v1/studies/s")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("searcher", "reason"),
+    [
+        ({"kind": "gp"}, "it takes one objective"),
+        ({"kind": "botorch", "acquisition": "kg"}, "acquisition 'kg' takes one objective"),
+        ({"kind": "botorch", "input_noise": {"nobody": 0.1}}, "not a parameter"),
+    ],
+)
 async def test_a_searcher_that_cannot_serve_the_study_is_refused_with_reasons(
-    app_client: AsyncClient, space: Any
+    app_client: AsyncClient, space: Any, searcher: dict[str, Any], reason: str
 ) -> None:
     body = {
         "name": "two",
         "space": space,
         "objectives": [{"metric": "loss"}, {"metric": "latency"}],
-        "searcher": {"kind": "botorch"},
+        "searcher": searcher,
     }
     answer = await app_client.post("/v1/studies", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_study")
-    assert "one objective" in answer.json()["errors"][0]["message"]
+    assert reason in answer.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +208,8 @@ async def test_a_study_is_handed_to_the_fleet_and_taken_back(
         "/v1/studies/digits", json={"budget": {"hours": 2}}, headers={"If-Match": "*"}
     )
     budget = (await app_client.get("/v1/studies/digits")).json()["budget"]
-    assert budget == {"trials": None, "hours": 2.0, "target": None}  # a budget is given as a whole
+    assert budget.pop("hours") == 2.0
+    assert set(budget.values()) == {None}  # a budget is given as a whole
 
 
 async def test_a_patch_says_what_it_has_read(app_client: AsyncClient, make: Any) -> None:

@@ -37,6 +37,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/studies/{study}/best"): {READ},
     ("get", "/v1/studies/{study}/pareto"): {READ},
     ("get", "/v1/studies/{study}/curves"): {READ},
+    ("get", "/v1/studies/{study}/explanation"): {READ},
     ("get", "/v1/studies/{study}/changes"): {READ, RUN},
     ("get", "/v1/studies/{study}/batches"): {READ},
     ("get", "/v1/studies/{study}/events"): {READ},

@@ -167,7 +167,7 @@ async def test_a_model_gets_the_curves_of_what_it_predicts(world: World) -> None
     study = await world.study()
     run = await world.begin(study)
     for step, loss in ((1, 3.0), (4, 1.5), (2, 2.0)):
-        await run.report(step, loss=loss, other=0.0)
+        await run.report(step, 0.5 * step if step != 2 else None, loss=loss, other=0.0)
     await run.tell(loss=1.5)
     await world.begin(study)
     async with world.pool.connection() as connection:
@@ -175,5 +175,6 @@ async def test_a_model_gets_the_curves_of_what_it_predicts(world: World) -> None
         _, without = await read_changed(connection, study.id, -1)
     seen = [(m.step, dict(m.values)) for m in with_curves[0].measurements]
     assert seen == [(1, {"loss": 3.0}), (2, {"loss": 2.0}), (4, {"loss": 1.5})]
+    assert [m.elapsed_seconds for m in with_curves[0].measurements] == [0.5, None, 2.0]
     assert with_curves[1].measurements == ()
     assert without[0].measurements == ()

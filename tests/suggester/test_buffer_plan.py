@@ -9,13 +9,20 @@ from search.problem import Objective, Problem
 from search.registry import SEARCHERS
 from search.searchers.auto import AutoSearcher
 from search.searchers.botorch import BoTorch
+from search.searchers.cmaes import CMAES
+from search.searchers.evolution import Evolution
+from search.searchers.forest import Forest
 from search.searchers.gp import GP
 from search.searchers.grid import Grid
+from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Phased
 from search.searchers.random import Random
 from search.searchers.sobol import Sobol
+from search.searchers.tpe import TPE
+from search.searchers.turbo import TuRBO
 from search.space import SearchSpace
-from service.suggester.models import model_from, modules
+from search.surrogates.saas import Saas
+from service.suggester.models import QUICK, model_from, modules
 from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
 from service.suggester.process import choose
 from service.suggester.survey import Standing
@@ -201,14 +208,28 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) is None
-    assert set(SEARCHERS) == {"auto", "botorch", "gp", "grid", "phased", "random", "sobol"}
+    assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2(), TuRBO())] == [0] * 4
+    assert [model_from(s, ONE) for s in (Forest(initial=12), TPE())] == [12, 10]
+    assert set(SEARCHERS) == {
+        "auto", "botorch", "cmaes", "evolution", "forest", "gp", "grid", "nsga2", "phased",
+        "random", "sobol", "tpe", "turbo",
+    }  # fmt: skip
 
 
 def test_only_what_its_searcher_fits_with_is_loaded() -> None:
-    torch, scipy = ("search.bayes.suggest",), ("search.gp.suggest",)
+    ways = ("suggest", "general", "transfer", "fidelity")
+    torch = tuple(f"search.bayes.{way}" for way in ways)
+    scipy = ("search.gp.suggest",)
     assert modules(BoTorch()) == torch
     assert modules(GP()) == modules(AutoSearcher()) == scipy
+    assert modules(TuRBO()) == ("search.turbo.suggest",)
+    assert modules(BoTorch(surrogate=Saas())) == ("search.surrogates.suggest",)
     assert modules(Phased(first=Sobol(), then=GP(), after=3)) == scipy
+    assert modules(CMAES()) == ("search.cma.suggest",)
+    assert modules(Evolution())[0] == "search.evolution.ageing"
+    assert modules(NSGA2())[0] == "search.evolution.nsga2"
+    assert modules(Forest()) == ("search.forest.suggest", *QUICK)
+    assert modules(TPE()) == ("search.tpe.suggest", *QUICK)
     assert modules(Phased(first=GP(), then=BoTorch(), after=3)) == (*scipy, *torch)
     assert modules(Phased(first=Sobol(), then=Random(), after=3)) == modules(Grid()) == ()
 

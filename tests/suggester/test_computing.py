@@ -60,7 +60,7 @@ async def test_a_searcher_that_fails_is_told_and_harms_nobody(lanes: Lanes, how:
 async def test_what_a_library_prints_does_not_reach_the_answers(lanes: Lanes) -> None:
     async with lanes.quick.child(1) as child:
         answer = await child.fit(fit(Broken(how="prints")), 30)
-        assert answer.suggestions == [({"x": 0.5}, {"by": "broken"})]
+        assert answer.suggestions == [({"x": 0.5}, {"by": "broken"}, None)]
 
 
 async def test_a_child_that_dies_or_takes_too_long_is_replaced(lanes: Lanes) -> None:
@@ -106,7 +106,7 @@ for searcher in (Random(), Sobol(), Grid(), AutoSearcher()):
     assert len(compute(fit(searcher), {}).suggestions) == 2
 for searcher in (GP(), AutoSearcher()):
     answer = compute(fit(searcher, changed=ended(12), modules=modules(searcher)), {})
-    assert [origin["by"] for _, origin in answer.suggestions] == ["gp", "gp"]
+    assert [origin["by"] for _, origin, _ in answer.suggestions] == ["gp", "gp"]
 import service.suggester.process
 sys.exit("torch" in sys.modules)
 """
@@ -124,12 +124,13 @@ async def test_a_child_loads_what_a_fit_needs_once(lanes: Lanes) -> None:
 
 def test_answers_travel_as_they_are_and_only_as_json() -> None:
     answer = Answer(
-        suggestions=[({"x": 0.5}, {"by": "gp", "mean": -1.5})], memo=Memo(version=2, data=[1, {}]),
-        exhausted=True, seen=3, pending=[{"x": 1}], seconds=0.5, error="because",
+        suggestions=[({"x": 0.5}, {"by": "gp", "mean": -1.5}, 9)],
+        memo=Memo(version=2, data=[1, {}]), exhausted=True,
+        seen=3, pending=[{"x": 1}], seconds=0.5, error="because",
     )  # fmt: skip
     assert read_answer(write_answer(answer)) == answer
     with pytest.raises(ValueError, match="JSON"):
-        write_answer(Answer(suggestions=[({"x": float("nan")}, {})]))
+        write_answer(Answer(suggestions=[({"x": float("nan")}, {}, None)]))
     with pytest.raises(ValueError, match="memo"):
         write_answer(Answer(memo=Memo(version=1, data="x" * 2**20)))
 

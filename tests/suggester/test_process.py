@@ -82,6 +82,31 @@ async def test_many_asks_at_once_are_one_batch_or_two(
     await world.check()
 
 
+async def test_two_objectives_under_a_constraint_are_modelled(world: World, lanes: Lanes) -> None:
+    study = await world.study(
+        searcher={"kind": "botorch", "candidates": 200, "cost": {"metric": "seconds"}},
+        objectives=[{"metric": "loss"}, {"metric": "speed", "goal": "maximize"}],
+        constraints=[{"metric": "bytes", "at_most": 0.8}],
+    )
+    for number in range(8):
+        run = await world.begin(study)
+        x = run.taken.claimed.config["x"]
+        values = {"loss": (x - 0.3) ** 2, "speed": x, "bytes": x}
+        await run.report(1, 1.0 + number % 2, **values)
+        await run.tell(**values)
+    async with suggesting(world, lanes):
+        await lanes.models.warm_up(modules(BoTorch()))
+        number = await _ask_until_answered(world, study)
+    origin = await world.one("select origin from trial where number = %s", number)
+    assert origin["acquisition_function"] == "log_nehvi"
+    assert set(origin["predicted"]) == {"loss", "speed", "bytes"}
+    assert 0 < origin["feasible"] <= 1
+    assert 0.5 < origin["cost"] < 3
+    assert origin["predicted"]["speed"]["mean"] == pytest.approx(
+        origin["predicted"]["bytes"]["mean"], abs=0.05
+    )
+
+
 async def _ask_until_answered(world: World, study: KnownStudy) -> int:
     run = None
     while run is None:

@@ -73,7 +73,7 @@ def test_the_searcher_is_given_the_answers_and_says_what_it_has_seen() -> None:
     task = fit(BoTorch(candidates=200), problem=PROBLEM, changed=ended(3))
     told = compute(replace(task, preferences=[(2, 1), (1, 0)], answers=1), {})
     assert told.seen == 4
-    origins: list[Any] = [origin for _, origin in told.suggestions]
+    origins: list[Any] = [origin for _, origin, *_ in told.suggestions]
     assert [(o["by"], o["compare_with"]) for o in origins] == [("botorch", 2)] * 2
 
 

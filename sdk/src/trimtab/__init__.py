@@ -32,7 +32,7 @@ from trimtab.errors import (
 )
 from trimtab.linear import Linear
 from trimtab.run import Run
-from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter
+from trimtab.space import Bool, Choice, Fixed, Float, Int, Ordinal, Parameter, Permutation
 from trimtab.spec import Budget, Constraint, Maximize, Minimize, Objective
 from trimtab.study import Study
 from trimtab.trial import Trial
@@ -61,6 +61,7 @@ __all__ = [
     "Objective",
     "Ordinal",
     "Parameter",
+    "Permutation",
     "Released",
     "Run",
     "Study",

@@ -3,13 +3,14 @@
 import logging
 import math
 import threading
+from collections.abc import Mapping
 
 from trimtab import _retry
 from trimtab._retry import HOT, Retry
 from trimtab._transport import Cancelled, Transport
 from trimtab.errors import LeaseInUse, LeaseLost, NothingToRun, StudyEnded, StudyPaused
 from trimtab.lease import LONGEST_WAIT, ask, new_lease_id
-from trimtab.models import Waiting
+from trimtab.models import Value, Waiting
 from trimtab.trial import Trial
 
 log = logging.getLogger("trimtab")
@@ -19,11 +20,18 @@ PAUSED_SECONDS = 5.0  # between two asks of a paused study
 class Asking:
     """One worker's asks to one study."""
 
-    def __init__(self, transport: Transport, study: str, worker: str | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        study: str,
+        worker: str | None = None,
+        context: Mapping[str, Value] | None = None,
+    ) -> None:
         self._transport = transport
         self._clock = transport.clock
         self._study = study
         self._worker = worker
+        self._context = dict(context or {})
         self._lease_id = new_lease_id()
 
     def one(self, timeout: float | None = None) -> Trial:
@@ -69,6 +77,7 @@ class Asking:
                 lease_id=self._lease_id,
                 worker=self._worker,
                 wait=wait,
+                context=self._context,
                 retry=retry,
                 cancel=cancel,
             )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab.models import write_numbers
+from trimtab._numbers import write_numbers
 
 # Enough for hours of an outage; 10,000 steps of three metrics take some 5 MB.
 MOST_STEPS = 10_000

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab.models import write_numbers
+from trimtab._numbers import write_numbers
 
 
 def trial_to_json(trial: Mapping[str, Any]) -> dict[str, Any]:
@@ -11,6 +11,8 @@ def trial_to_json(trial: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(trial)
     if "values" in body:
         body["values"] = _numbers(body["values"])
+    if "errors" in body:
+        body["errors"] = {name: float(error) for name, error in body["errors"].items()}
     if "measurements" in body:
         body["measurements"] = [
             {**m, "values": _numbers(m["values"])} for m in body["measurements"]

@@ -5,10 +5,10 @@ import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trimtab._numbers import write_numbers
 from trimtab._reporter import OUTAGES
 from trimtab._retry import Retry
 from trimtab.errors import Infeasible, InvalidRequest, LeaseLost, Released
-from trimtab.models import write_numbers
 
 if TYPE_CHECKING:
     from trimtab.trial import Trial
@@ -19,9 +19,12 @@ LONGEST_REASON = 1_000
 FAILURE_PATIENCE = Retry(patience=60.0)
 
 
-def completed(values: Mapping[str, float]) -> dict[str, Any]:
-    """The trial ran to its end."""
-    return {"kind": "completed", "values": write_numbers(values)}
+def completed(
+    values: Mapping[str, float], errors: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """The trial ran to its end; the standard errors of its values travel where there are any."""
+    outcome = {"kind": "completed", "values": write_numbers(values)}
+    return outcome | ({"errors": dict(errors)} if errors else {})
 
 
 def stopped(reason: str | None) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab.errors import InvalidSpec
-from trimtab.models import Config, StudyInfo
-from trimtab.space import Part, space_to_json
+from trimtab.models import Config, StudyInfo, Transferred
+from trimtab.space import Parameter, Part, space_to_json
 from trimtab.spec import Budget, Constraint, Method, method_to_json, objectives_to_json
 
 __all__ = ["create_body", "differences", "managed", "objectives_to_json", "space_to_json"]
@@ -15,6 +15,7 @@ def create_body(
     *,
     name: str,
     space: Sequence[Part],
+    context: Sequence[Parameter] = (),
     objectives: list[dict[str, Any]],
     constraints: Sequence[Constraint],
     searcher: Method,
@@ -34,22 +35,37 @@ def create_body(
         "budget": budget.to_json(),
         "first": [dict(config) for config in first],
     }
+    if context:
+        spec["context"] = space_to_json(context)["parameters"]
     return spec | {name: value for name, value in options.items() if value is not None}
 
 
 def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
     """The parts of a spec in which a study is not what the body asks for."""
-    # What is not said to be by preference is by a metric.
-    asked = {**body, "objectives": [{"by": "metric"} | o for o in body["objectives"]]}
     known: dict[str, Any] = {
         "space": info.space,
         "objectives": [objective.model_dump() for objective in info.objectives],
         "constraints": info.constraints,
+        "context": info.context,
         "searcher": info.searcher,
         "scheduler": info.scheduler,
         "seed": info.seed,
     }
-    return [part for part in known if part in asked and not _agrees(asked[part], known[part])]
+    # What is not said to be by preference is by a metric.
+    objectives = [{"by": "metric"} | objective for objective in body["objectives"]]
+    asked = {"context": [], **body, "objectives": objectives}
+    differing = [part for part in known if part in asked and not _agrees(asked[part], known[part])]
+    if "transfer" in body and not _same_studies(body["transfer"], info.transfer):
+        differing.append("transfer")
+    return differing
+
+
+def _same_studies(asked: Sequence[str], known: Sequence[Transferred]) -> bool:
+    """Whether each study is asked for by the id or the name that it had."""
+    return len(asked) == len(known) and all(
+        reference in (study.study, study.name)
+        for reference, study in zip(asked, known, strict=True)
+    )
 
 
 def managed(
@@ -93,7 +109,8 @@ def _agrees(asked: Any, known: Any) -> bool:
     """Whether `known` holds all that was asked; what was not asked for may be anything."""
     if isinstance(asked, Mapping):
         return isinstance(known, Mapping) and all(
-            name in known and _agrees(value, known[name]) for name, value in asked.items()
+            _agrees(value, known[name]) if name in known else value in (None, [])
+            for name, value in asked.items()
         )
     if isinstance(asked, list):
         return (

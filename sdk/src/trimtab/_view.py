@@ -55,7 +55,7 @@ def trial_table(info: StudyInfo, trials: Sequence[TrialInfo], curves: Mapping[in
             number(trial.values.get(metric)),
             sparkline(curves[trial.number].values) if trial.number in curves else "",
             "" if trial.last_step is None else str(trial.last_step),
-            config_text(trial.config),
+            config_text({**trial.config, **trial.context}),
             str(trial.origin.get("by", "")),
         )
     return table
@@ -155,5 +155,5 @@ def _best(info: StudyInfo) -> Text:
         "best ",
         (f"{metric} = {number(info.best.value)}", "bold green"),
         f"  trial {info.best.number}  ",
-        config_text(info.best.config),
+        config_text({**info.best.config, **info.best.context}),
     )

@@ -14,7 +14,7 @@ from trimtab._pages import pages
 from trimtab._transport import Call, Transport
 from trimtab.errors import StudyExists
 from trimtab.models import Config, KeyItem, KeyMade, StudyInfo, StudyItem, TrialInfo, VersionInfo
-from trimtab.space import Part
+from trimtab.space import Parameter, Part
 from trimtab.spec import Budget, Constraint, Method, Objective
 from trimtab.study import Study
 
@@ -59,6 +59,7 @@ class Client:
         constraints: Sequence[Constraint] = (),
         searcher: Method = "auto",
         scheduler: Method = "auto",
+        context: Sequence[Parameter] = (),
         budget: Budget | None = None,
         max_running: int | None = None,
         max_attempts: int | None = None,
@@ -66,6 +67,7 @@ class Client:
         lease_seconds: float | None = None,
         seed: int | None = None,
         first: Sequence[Config] = (),
+        transfer: Sequence[str] = (),
         tags: Sequence[str] = (),
         notes: str = "",
         exist_ok: bool = False,
@@ -76,18 +78,23 @@ class Client:
         (tt.Linear), while `constraints` are on what is measured.  Give one of `maximize`,
         `minimize`, `objectives` and `prefer`, which names what a person judges trials by, without a
         metric: see Study.prefer.  `searcher` and `scheduler` are names
-        or `{"kind": name, ...settings}`; `first` are configs to run before any suggestion;
+        or `{"kind": name, ...settings}`; `context` are parameters that are not searched but given
+        with every ask, such as the size of the data set, so that what was tried in one context
+        helps in the others; `first` are configs to run before any suggestion;
         `max_running` limits the trials that run at once, `max_attempts` the workers that one trial
-        may lose, `max_failed` the failed trials after which the study pauses.
+        may lose, `max_failed` the failed trials after which the study pauses.  `transfer` names up
+        to five earlier studies of the same objective to learn from, with a searcher that can: their
+        results are copied now, and nothing that happens to them later matters.
 
         When there is a study of this name, raises StudyExists; with `exist_ok` it is returned if
-        its space, objectives, constraints, searcher, scheduler and (where given) seed are these,
-        so that the same script can be run again and on several machines.  Settings of a searcher
-        that are left out are not compared.
+        its space, context, objectives, constraints, searcher, scheduler and (where given) seed and
+        transfer are these, so that the same script can be run again and on several machines.
+        Settings of a searcher that are left out are not compared.
         """
         body = _spec.create_body(
             name=name,
             space=space,
+            context=context,
             objectives=_spec.objectives_to_json(objectives, maximize, minimize, prefer),
             constraints=constraints,
             searcher=searcher,
@@ -100,6 +107,7 @@ class Client:
                 "max_failed": max_failed,
                 "lease_seconds": lease_seconds,
                 "seed": seed,
+                "transfer": list(transfer) or None,
                 "tags": list(tags) or None,
                 "notes": notes or None,
             },

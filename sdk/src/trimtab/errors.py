@@ -7,6 +7,7 @@ TrimtabError                    the root of all of these but Released
 ├── VersionMismatch             this SDK and the server are too far apart
 ├── InvalidSpec (ValueError)    a space, objective or budget that cannot be meant
 ├── NothingToRun (TimeoutError) no trial came in the time that was given
+├── NotReady (TimeoutError)     an explanation is not worked out yet
 ├── StudyHalted                 a study that is waited for was paused
 ├── CheckpointError             a checkpoint cannot be written, found or trusted
 ├── MissingPackage (ImportError) an optional package is needed
@@ -74,6 +75,10 @@ class InvalidSpec(TrimtabError, ValueError):
 
 class NothingToRun(TrimtabError, TimeoutError):
     """No trial came in the time that was given; the study goes on."""
+
+
+class NotReady(TrimtabError, TimeoutError):
+    """What was asked for was not worked out in the time that was given."""
 
 
 class StudyHalted(TrimtabError):

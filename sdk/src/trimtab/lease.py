@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from trimtab._retry import HOT, Retry
 from trimtab._transport import Answer, Call, Transport
 from trimtab.errors import LeaseInUse, LeaseLost
-from trimtab.models import Asked, Beaten, CheckpointMade, Reported, Told, Waiting
+from trimtab.models import Asked, Beaten, CheckpointMade, Reported, Told, Value, Waiting
 
 LONGEST_WAIT = 20.0  # seconds that the server holds an ask open
 JSON: TypeAlias = Mapping[str, Any]
@@ -31,16 +31,21 @@ def ask(
     lease_id: str,
     worker: str | None = None,
     wait: float = 10.0,
+    context: Mapping[str, Value] | None = None,
     retry: Retry = HOT,
     cancel: threading.Event | None = None,
 ) -> "tuple[Asked, Lease] | Waiting":
     """Ask the study for a trial, holding the request open for up to `wait` seconds.
 
+    A study with a context wants a value for each of its parameters.
+
     Asking again with the same `lease_id` gives the same trial.  Raises StudyPaused, StudyEnded,
     and LeaseLost when the trial of this lease id is no longer the caller's: use a new one.
     """
     wait = min(max(wait, 0.0), LONGEST_WAIT)
-    body = {"lease_id": lease_id, "worker": worker or worker_name(), "wait": wait}
+    body: dict[str, Any] = {"lease_id": lease_id, "worker": worker or worker_name(), "wait": wait}
+    if context:
+        body["context"] = dict(context)
     call = Call("POST", f"/v1/studies/{study}/trials:ask", body, timeout=wait + 20.0)
     answer = transport.send(call, retry, cancel)
     if answer.status == 202:

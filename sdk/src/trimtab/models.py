@@ -3,14 +3,13 @@
 Fields that a newer server adds are ignored, so that an older SDK goes on working.
 """
 
-import math
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-Value: TypeAlias = bool | int | float | str | None
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | list[Scalar]  # a list is the value of a permutation
 Config: TypeAlias = dict[str, Value]
 
 ENDED_STUDY = frozenset({"stopped", "completed"})
@@ -49,13 +48,27 @@ class Counts(Wire):
         return self.completed + self.stopped + self.infeasible + self.failed + self.cancelled
 
 
-class BestSummary(Wire):
-    """The best completed trial, in short."""
+class ChosenBy(Wire):
+    """How the best trial was chosen: `measured`, or `posterior_mean` where the objective is noisy.
+
+    Then `mean` and `sd` are what a model that has seen `seen` results expects of its config.  By
+    `preference`, `mean` is the utility that fits the `seen` answers of people.
+    """
+
+    by: str = "measured"
+    mean: float | None = None
+    sd: float | None = None
+    seen: int | None = None
+
+
+class BestSummary(ChosenBy):
+    """The best completed trial, in short; `value` is what was measured."""
 
     trial: str
     number: int
     value: float
     config: Config
+    context: Config = {}
 
 
 class ObjectiveInfo(Wire):
@@ -66,6 +79,7 @@ class ObjectiveInfo(Wire):
     read: str = "last"
     reference: float | None = None
     by: str = "metric"
+    noisy: bool = False
 
 
 class BudgetInfo(Wire):
@@ -74,6 +88,8 @@ class BudgetInfo(Wire):
     trials: int | None = None
     hours: float | None = None
     target: float | None = None
+    min_expected_gain: float | None = None
+    patience: int | None = None
 
 
 class StudyItem(Wire):
@@ -93,13 +109,23 @@ class StudyItem(Wire):
     finished_at: datetime | None = None
 
 
+class Transferred(Wire):
+    """An earlier study that a study learns from, and how many of its results were copied."""
+
+    study: str
+    name: str
+    points: int
+
+
 class StudyInfo(StudyItem):
     """A study as it stood when it was read.  The spec is kept as it came."""
 
     space: dict[str, Any]
     constraints: list[dict[str, Any]] = []
+    context: list[dict[str, Any]] = []
     searcher: dict[str, Any]
     scheduler: dict[str, Any]
+    transfer: list[Transferred] = []
     max_running: int | None = None
     seed: int
     notes: str = ""
@@ -107,20 +133,6 @@ class StudyInfo(StudyItem):
     revision: int
     version: int
     started_at: datetime | None = None
-
-
-class Preference(Wire):
-    """What a person said: completed trials from best to worst."""
-
-    id: int
-    ranking: list["Numbered"]
-    created_at: datetime
-
-
-class Preferred(Wire):
-    """Answers as the server took them."""
-
-    preferences: list[Preference]
 
 
 class CheckpointOffer(Wire):
@@ -141,6 +153,7 @@ class AskedTrial(Wire):
     study_name: str
     number: int
     config: Config
+    context: Config = {}
     seed: int
     metrics: list[str] = []
 
@@ -224,7 +237,8 @@ class AttemptInfo(Wire):
 class TrialInfo(Wire):
     """A trial as it stood when it was read.
 
-    `values` are its metrics: what it was told with, else its last ones.  What a list leaves out
+    `values` are its metrics: what it was told with, else its last ones; `errors` the standard
+    errors that were told with them.  What a list leaves out
     (message, notes, attributes, attempts, checkpoint) is there when the trial was read by itself.
     """
 
@@ -233,7 +247,9 @@ class TrialInfo(Wire):
     number: int
     state: str
     config: Config
+    context: Config = {}
     values: dict[str, float] = {}
+    errors: dict[str, float] = {}
     origin: dict[str, Any] = {}
     attempt: int = 0
     last_step: int | None = None
@@ -252,10 +268,21 @@ class TrialInfo(Wire):
     checkpoint: CheckpointOffer | None = None
 
 
-class BestTrial(Wire):
+class Best(TrialInfo, ChosenBy):
+    """The best completed trial, and how it was chosen."""
+
+
+class BestTrial(ChosenBy):
     """The best completed trial, if there is one."""
 
     trial: TrialInfo | None
+
+    def read(self) -> Best | None:
+        """The trial, which knows how it was chosen."""
+        if self.trial is None:
+            return None
+        how = {name: getattr(self, name) for name in ChosenBy.model_fields}
+        return Best(**self.trial.model_dump(), **how)
 
 
 class Trials(Wire):
@@ -358,17 +385,3 @@ class VersionInfo(Wire):
     server: str
     api: str
     oldest_sdk: str
-
-
-def write_number(value: float) -> float | str:
-    """A float as JSON can carry it: "NaN", "Infinity" and "-Infinity" are strings."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def write_numbers(values: Mapping[str, float]) -> dict[str, float | str]:
-    """Metric values as JSON can carry them."""
-    return {name: write_number(value) for name, value in values.items()}

@@ -5,6 +5,7 @@
         tt.Int("width", 16, 512, log=True),
         tt.Choice("optimizer", ["adamw", "sgd"]),
         tt.Float("momentum", 0.0, 0.99, when={"optimizer": "sgd"}),
+        tt.Permutation("augmentations", ["flip", "crop", "blur"]),
     ]
 
 A parameter with `when` is active only while each parameter named there has the value, or one of
@@ -21,10 +22,11 @@ from typing import Any, TypeAlias
 from trimtab.belief import Normal, prior_to_json, weights_to_json
 from trimtab.errors import InvalidSpec
 from trimtab.linear import Linear
-from trimtab.models import Value
+from trimtab.models import Scalar
 
 Part: TypeAlias = "Parameter | Linear"
-When: TypeAlias = Mapping[str, Value | Sequence[Value]]
+When: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
+MOST_ITEMS = 12  # of a permutation
 LARGEST_INT = 2**53  # the integers that a JSON number holds exactly
 
 
@@ -110,9 +112,9 @@ def Int(  # noqa: N802
 
 def Choice(  # noqa: N802
     name: str,
-    choices: Sequence[Value],
+    choices: Sequence[Scalar],
     *,
-    default: Value = None,
+    default: Scalar = None,
     when: When | None = None,
     weights: Sequence[float] | None = None,
 ) -> Parameter:
@@ -125,9 +127,9 @@ def Choice(  # noqa: N802
 
 def Ordinal(  # noqa: N802
     name: str,
-    choices: Sequence[Value],
+    choices: Sequence[Scalar],
     *,
-    default: Value = None,
+    default: Scalar = None,
     when: When | None = None,
     weights: Sequence[float] | None = None,
 ) -> Parameter:
@@ -144,9 +146,26 @@ def Bool(  # noqa: N802
     return _choice(name, [False, True], ordered=False, default=default, when=when)
 
 
-def Fixed(name: str, value: Value, *, when: When | None = None) -> Parameter:  # noqa: N802
+def Fixed(name: str, value: Scalar, *, when: When | None = None) -> Parameter:  # noqa: N802
     """Always this value: it is in every config, and nothing is searched."""
     return _choice(name, [value], ordered=False, default=value, when=when)
+
+
+def Permutation(  # noqa: N802
+    name: str,
+    items: Sequence[Scalar],
+    *,
+    default: Sequence[Scalar] | None = None,
+    when: When | None = None,
+) -> Parameter:
+    """The items, 2 to 12 of them, in some order: in a config, a list that holds each once."""
+    listed = _distinct(name, items, "item")
+    if not 2 <= len(listed) <= MOST_ITEMS:
+        raise InvalidSpec(f"{name}: expected 2 to {MOST_ITEMS} items, got {len(listed)}")
+    order = None if default is None else _distinct(name, default, "item")
+    if order is not None and set(map(_key, order)) != set(map(_key, listed)):
+        raise InvalidSpec(f"{name}: the default {order} is no order of the items {listed}")
+    return Parameter("permutation", name, when, items=listed, default=order)
 
 
 def space_to_json(space: Sequence[Part]) -> dict[str, Any]:
@@ -191,9 +210,10 @@ def _check_member(parameter: object, earlier: Mapping[str, Parameter]) -> None:
                 f"{parameter.name}: `when` names {parent!r}, "
                 "which is not a parameter that stands before it in the space"
             )
-        if earlier[parent].to_json()["kind"] == "float":
+        kind = earlier[parent].to_json()["kind"]
+        if kind in ("float", "permutation"):
             raise InvalidSpec(
-                f"{parameter.name}: `when` needs a choice or an int, but {parent!r} is a float"
+                f"{parameter.name}: `when` needs a choice or an int, but {parent!r} is a {kind}"
             )
 
 
@@ -202,32 +222,37 @@ def _check_terms(constraint: Linear, parameters: Mapping[str, Parameter]) -> Non
         if name not in parameters:
             raise InvalidSpec(f"tt.Linear: {name!r} is not a parameter of this space")
         if parameters[name].to_json()["kind"] not in {"float", "int"}:
-            raise InvalidSpec(f"tt.Linear: only floats and ints add up, but {name!r} is a choice")
+            raise InvalidSpec(f"tt.Linear: only floats and ints add up, not {name!r}")
         if parameters[name].parents:
             raise InvalidSpec(f"tt.Linear: {name!r} has a `when`, and is not in every config")
 
 
 def _choice(
     name: str,
-    choices: Sequence[Value],
+    choices: Sequence[Scalar],
     *,
     ordered: bool,
-    default: Value,
+    default: Scalar,
     when: When | None,
     weights: Sequence[float] | None = None,
 ) -> Parameter:
-    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
-        raise InvalidSpec(f"{name}: expected a list of choices, got {choices!r}")
-    listed = [_plain(name, choice) for choice in choices]
-    keys = [_key(choice) for choice in listed]
-    for key, choice in zip(keys, listed, strict=True):
-        if keys.count(key) > 1:
-            raise InvalidSpec(f"{name}: the choice {choice!r} is given twice")
-    if default is not None and _key(default) not in keys:
+    listed = _distinct(name, choices, "choice")
+    if default is not None and _key(default) not in map(_key, listed):
         raise InvalidSpec(f"{name}: the default {default!r} is none of the choices {listed}")
     fields = {"choices": listed, "ordered": ordered, "default": default}
     believed = weights_to_json(name, weights, len(listed))
     return Parameter("choice", name, when, **fields, weights=believed)
+
+
+def _distinct(name: str, values: Sequence[Scalar], word: str) -> list[Scalar]:
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise InvalidSpec(f"{name}: expected a list of {word}s, got {values!r}")
+    listed = [_plain(name, value, word) for value in values]
+    keys = [_key(value) for value in listed]
+    for key, value in zip(keys, listed, strict=True):
+        if keys.count(key) > 1:
+            raise InvalidSpec(f"{name}: the {word} {value!r} is given twice")
+    return listed
 
 
 def _conditions(name: str, when: When | None) -> list[dict[str, Any]]:
@@ -241,7 +266,7 @@ def _conditions(name: str, when: When | None) -> list[dict[str, Any]]:
     ]
 
 
-def _values(name: str, parent: str, values: Value | Sequence[Value]) -> list[Value]:
+def _values(name: str, parent: str, values: Scalar | Sequence[Scalar]) -> list[Scalar]:
     if isinstance(values, Sequence | set | frozenset) and not isinstance(values, str):
         if not values:
             raise InvalidSpec(f"{name}: `when` gives no value for {parent!r}")
@@ -249,17 +274,17 @@ def _values(name: str, parent: str, values: Value | Sequence[Value]) -> list[Val
     return [_plain(name, values)]
 
 
-def _key(value: Value) -> tuple[bool, Value]:
+def _key(value: Scalar) -> tuple[bool, Scalar]:
     return isinstance(value, bool), value  # True equals 1 in Python, but not in JSON
 
 
-def _plain(name: str, value: object) -> Value:
+def _plain(name: str, value: object, word: str = "choice") -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidSpec(f"{name}: a choice must be finite, got {value}")
+        raise InvalidSpec(f"{name}: every {word} must be finite, got {value}")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InvalidSpec(
-        f"{name}: a choice is a bool, a number, a text or None, got {type(value).__name__}"
+        f"{name}: each {word} is a bool, a number, a text or None, got {type(value).__name__}"
         " (choose by a name, and look the object up in your training code)"
     )
 

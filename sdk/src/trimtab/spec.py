@@ -19,33 +19,45 @@ class Objective:
     goal: Literal["minimize", "maximize"]
     read: Literal["last", "best"] = "last"
     reference: float | None = None
+    noisy: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The objective as it travels."""
-        return {
+        body = {
             "metric": _metric(self.metric),
             "goal": self.goal,
             "read": self.read,
             "reference": _finite(self.metric, self.reference),
         }
+        return body | ({"noisy": True} if self.noisy else {})  # new: not every server knows it
 
 
 def Minimize(  # noqa: N802 - reads as what it is
-    metric: str, *, read: Literal["last", "best"] = "last", reference: float | None = None
+    metric: str,
+    *,
+    read: Literal["last", "best"] = "last",
+    reference: float | None = None,
+    noisy: bool = False,
 ) -> Objective:
     """Make the metric small.
 
     `read` says which of a trial's measurements counts: the last step's, or the best over its
-    steps.  With several objectives, `reference` is the worst value worth having.
+    steps.  With several objectives, `reference` is the worst value worth having.  `noisy` says that
+    the same config gives another value each time: `study.best` is then the trial of which a model
+    expects most, not the luckiest one.
     """
-    return Objective(metric, "minimize", read, reference)
+    return Objective(metric, "minimize", read, reference, noisy)
 
 
 def Maximize(  # noqa: N802
-    metric: str, *, read: Literal["last", "best"] = "last", reference: float | None = None
+    metric: str,
+    *,
+    read: Literal["last", "best"] = "last",
+    reference: float | None = None,
+    noisy: bool = False,
 ) -> Objective:
     """Make the metric large; the arguments are those of Minimize."""
-    return Objective(metric, "maximize", read, reference)
+    return Objective(metric, "maximize", read, reference, noisy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +86,17 @@ class Constraint:
 class Budget:
     """When a study is complete: any of these ends it, and none of them means never.
 
-    `trials` counts trials, `hours` run from the first trial's start, `target` is the value of the
-    first objective that is good enough.
+    `trials` counts trials, `hours` run from the first trial's start, `target` is the measured value
+    of the first objective that is good enough.  With `min_expected_gain`, in units of the
+    objective, the study ends when the model expects less of every config, `patience` times in a row
+    with new results each (5 if it is left out).
     """
 
     trials: int | None = None
     hours: float | None = None
     target: float | None = None
+    min_expected_gain: float | None = None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and (
@@ -90,15 +106,23 @@ class Budget:
         if _finite("budget", self.hours) is not None and not float(self.hours or 0) > 0:
             raise InvalidSpec(f"budget: expected hours > 0, got {self.hours!r}")
         _finite("budget", self.target)
+        gain = _finite("budget", self.min_expected_gain)
+        if gain is not None and gain < 0:
+            raise InvalidSpec(f"budget: expected min_expected_gain >= 0, got {gain!r}")
+        if self.patience is not None and (gain is None or self.patience < 1):
+            raise InvalidSpec("budget: patience is at least 1, and goes with min_expected_gain")
 
     def to_json(self) -> dict[str, Any]:
         """The budget as it travels."""
-        return {"trials": self.trials, "hours": self.hours, "target": self.target}
+        body = {"trials": self.trials, "hours": self.hours, "target": self.target}
+        if self.min_expected_gain is not None:  # which a server of before does not know
+            body |= {"min_expected_gain": self.min_expected_gain, "patience": self.patience}
+        return body
 
     @classmethod
     def of(cls, info: BudgetInfo) -> "Budget":
         """The budget that the server speaks of."""
-        return cls(info.trials, info.hours, info.target)
+        return cls(info.trials, info.hours, info.target, info.min_expected_gain, info.patience)
 
 
 def objectives_to_json(

@@ -7,13 +7,16 @@ from urllib.parse import quote
 
 from trimtab import _spec
 from trimtab._asking import Asking
+from trimtab._judging import Judging, Which
 from trimtab._loop import TrialLoop
 from trimtab._pages import pages
 from trimtab._retry import Retry
 from trimtab._transport import Answer, Call, Transport, raise_for
 from trimtab.errors import NotFound, RevisionConflict
+from trimtab.explanation import Explanation
 from trimtab.models import (
     ENDED_STUDY,
+    Best,
     BestTrial,
     Changes,
     Config,
@@ -25,9 +28,8 @@ from trimtab.models import (
     Measurements,
     MetricSeries,
     Numbered,
-    Preference,
-    Preferred,
     StudyInfo,
+    Transferred,
     TrialInfo,
     Trials,
 )
@@ -40,11 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Objective: TypeAlias = Callable[[Trial], SupportsFloat | Metrics | None]
-Which: TypeAlias = TrialInfo | Trial | Numbered | str | int
 BEST_EFFORT = Retry(patience=30.0)
 
 
-class Study:
+class Study(Judging):
     """One study.  `info` is how it stood when it was last read; `refresh()` reads it again."""
 
     def __init__(self, transport: Transport, info: StudyInfo) -> None:
@@ -63,6 +64,11 @@ class Study:
         return self.info.name
 
     @property
+    def transfer(self) -> list[Transferred]:
+        """The earlier studies that it learns from, as they were when it was made."""
+        return self.info.transfer
+
+    @property
     def state(self) -> str:
         """Its state now: active, paused, stopped or completed."""
         return self.refresh().state
@@ -79,23 +85,40 @@ class Study:
 
     # Running trials here
 
-    def ask(self, *, timeout: float | None = None, worker: str | None = None) -> Trial:
+    def ask(
+        self,
+        *,
+        context: Config | None = None,
+        timeout: float | None = None,
+        worker: str | None = None,
+    ) -> Trial:
         """Take a trial to run; waits until there is one.
+
+        A study with a context wants it given: `study.ask(context={"rows": 10_000})`.
 
         Use it as a context manager, `with study.ask() as trial:`, or end it by its methods
         (complete, fail, ...).  Raises StudyEnded, StudyPaused, and NothingToRun after `timeout`
         seconds.  `worker` is what this worker is called, host and process id by default.
         """
-        return Asking(self._transport, self.id, worker).one(timeout)
+        return Asking(self._transport, self.id, worker, context).one(timeout)
 
     def tell(
-        self, trial: Trial, values: Metrics | None = None, /, **metrics: SupportsFloat
+        self,
+        trial: Trial,
+        values: Metrics | None = None,
+        /,
+        *,
+        errors: Metrics | None = None,
+        **metrics: SupportsFloat,
     ) -> None:
         """End a trial of `ask`: `study.tell(trial, accuracy=0.9)` is trial.complete(...)."""
-        trial.complete(values, **metrics)
+        trial.complete(values, errors=errors, **metrics)
 
-    def trials(self, *, worker: str | None = None) -> TrialLoop:
+    def trials(self, *, context: Config | None = None, worker: str | None = None) -> TrialLoop:
         """Trials to run here, one after another, until the study has ended.
+
+        In a study with a context all of them run in the `context` given, and the loop also ends
+        when every config has been tried in it.
 
             for trial in study.trials():
                 for epoch in range(50):
@@ -117,10 +140,15 @@ class Study:
         exception by the end of the frame that it runs in: use the call in the `for` statement
         itself, as above, and before Python 3.12 allow it two seconds.
         """
-        return TrialLoop(Asking(self._transport, self.id, worker))
+        return TrialLoop(Asking(self._transport, self.id, worker, context))
 
     def optimize(
-        self, function: Objective, *, parallel: int = 1, catch: tuple[type[Exception], ...] = ()
+        self,
+        function: Objective,
+        *,
+        context: Config | None = None,
+        parallel: int = 1,
+        catch: tuple[type[Exception], ...] = (),
     ) -> "Study":
         """Run `function(trial)` for each trial, on `parallel` threads, until the study has ended.
 
@@ -134,7 +162,9 @@ class Study:
         optimize(
             function,
             metric=metric,
-            loop=lambda cancel: TrialLoop(Asking(self._transport, self.id), cancel),
+            loop=lambda cancel: TrialLoop(
+                Asking(self._transport, self.id, context=context), cancel
+            ),
             parallel=parallel,
             catch=catch,
         )
@@ -171,9 +201,23 @@ class Study:
     # Looking
 
     @property
-    def best(self) -> TrialInfo | None:
-        """The best completed trial, None while there is none."""
-        return self._get("/best").read(BestTrial).trial
+    def best(self) -> Best | None:
+        """The best completed trial, None while there is none.
+
+        Of a noisy objective it is the one of which a model expects most: `by` says so, `mean` and
+        `sd` what it expects.
+        """
+        return self._get("/best").read(BestTrial).read()
+
+    def explain(self, metric: str | None = None, *, timeout: float = 60.0) -> Explanation:
+        """Which parameters matter and how, and how far to trust that; print it for a table.
+
+        Of the first objective, or of any metric that an objective or a constraint names.  It is
+        worked out when it is asked for; raises NotReady after `timeout` seconds without any.
+        """
+        from trimtab._explain import explain
+
+        return explain(self._transport, self._path, metric, timeout)
 
     def pareto(self) -> list[TrialInfo]:
         """The completed trials that no other one beats in every objective."""
@@ -258,26 +302,6 @@ class Study:
 
         watch(self)
 
-    # Judging trials, in a study by preference
-
-    def prefer(self, better: Which, worse: Which) -> Preference:
-        """Say that one completed trial is better than another: `study.prefer(4, 2)`.
-
-        Answers count in a study made with `prefer=`, may contradict each other, and are welcome
-        after it has ended too.  What the next trial is best compared with is in its origin under
-        "compare_with"; `study.best` is the trial that the answers speak for.
-        """
-        return self.rank([better, worse])
-
-    def rank(self, trials: Sequence[Which]) -> Preference:
-        """Say how completed trials compare, from best to worst: `study.rank([4, 2, 7])`."""
-        body = {"rankings": [[_reference(trial) for trial in trials]]}
-        return self._post("/preferences", body).read(Preferred).preferences[0]
-
-    def preferences(self) -> Iterator[Preference]:
-        """What was said so far, the oldest first."""
-        return pages(self._transport, f"{self._path}/preferences", Preference)
-
     # Changing
 
     def change(self, **changes: Any) -> StudyInfo:
@@ -314,12 +338,20 @@ class Study:
         """Delete the study and all its trials."""
         self._transport.send(Call("DELETE", self._path))
 
-    def enqueue(self, *configs: Config, replicate: bool = False) -> list[Numbered]:
+    def enqueue(
+        self, *configs: Config, context: Config | None = None, replicate: bool = False
+    ) -> list[Numbered]:
         """Queue configs to run before any suggestion; they count in the budget.
 
-        Raises ConfigExists when the study has one of them, unless `replicate`.
+        In a study with a context they are for whoever asks in the `context` given.  Raises
+        ConfigExists when the study has one of them (in this context), unless `replicate`.
         """
-        body = {"configs": [dict(config) for config in configs], "replicate": replicate}
+        body: dict[str, Any] = {
+            "configs": [dict(config) for config in configs],
+            "replicate": replicate,
+        }
+        if context:
+            body["context"] = dict(context)
         return self._post("/trials", body).read(Made).trials
 
     def import_trials(
@@ -327,8 +359,8 @@ class Study:
     ) -> list[Numbered]:
         """Bring in trials that ran elsewhere, for the searcher to learn from.
 
-        Each is `{"config": ..., "values": {...}}`, with `state`, `measurements`, `reason` and
-        `tags` if one likes.
+        Each is `{"config": ..., "values": {...}}`, with `errors` (standard errors of the values),
+        `context`, `state`, `measurements`, `reason` and `tags` if one likes.
         """
         from trimtab._import import trial_to_json
 
@@ -360,7 +392,3 @@ class Study:
                     return f"/v1/trials/{found.id}"
             raise NotFound(f"{self.name} has no trial {trial}", status=404)
         return f"/v1/trials/{quote(trial if isinstance(trial, str) else trial.id, safe='')}"
-
-
-def _reference(trial: Which) -> int | str:
-    return trial if isinstance(trial, int | str) else trial.id

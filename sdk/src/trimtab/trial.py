@@ -1,6 +1,7 @@
 """One trial in the hands of the code that runs it."""
 
 import logging
+import math
 import operator
 import os
 import weakref
@@ -46,6 +47,7 @@ class Trial:
         self.checkpoint: CheckpointOffer | None = asked.checkpoint
         self.told: Told | None = None
         self._config = dict(asked.trial.config)
+        self._context = dict(asked.trial.context)
         self._transport = transport
         self._lease = lease
         self._heartbeat = heartbeat
@@ -64,6 +66,11 @@ class Trial:
     def config(self) -> Config:
         """Parameter name to value; a parameter whose condition does not hold is absent."""
         return dict(self._config)
+
+    @property
+    def context(self) -> Config:
+        """What was given with the ask: a value for each parameter of the study's context."""
+        return dict(self._context)
 
     @property
     def decision(self) -> Decision:
@@ -158,14 +165,25 @@ class Trial:
         gone = dict.fromkeys(self._read().attributes.keys() - attributes.keys())
         self._patch({"attributes": {**gone, **attributes}})
 
-    def complete(self, values: Metrics | None = None, /, **metrics: SupportsFloat) -> Told:
+    def complete(
+        self,
+        values: Metrics | None = None,
+        /,
+        *,
+        errors: Metrics | None = None,
+        **metrics: SupportsFloat,
+    ) -> Told:
         """End the trial: it ran to its end.  Values not given are read from its measurements.
+
+        `errors` are standard errors of values, where they are known, as of a mean over folds:
+        `trial.complete(loss=0.31, errors={"loss": 0.02})`.  In a loop or a `with` block this is the
+        last statement of the body.  A metric that is called errors goes into the mapping `values`.
 
         A trial whose objective is not finite ends `infeasible`.  Raises InvalidRequest when a
         metric of the study was never measured; the trial then goes on.
         """
         given = _floats(values, metrics) if values or metrics else {}
-        return self.end(_outcomes.completed(given))
+        return self.end(_outcomes.completed(given, _errors(errors)))
 
     def stopped(self, reason: str | None = None) -> Told:
         """End the trial before its end; its measurements count."""
@@ -287,6 +305,16 @@ def _floats(values: Metrics | None, metrics: Metrics) -> dict[str, float]:
     if not given:
         raise TypeError("expected at least one metric, such as report(step, loss=0.3)")
     return {name: _float(name, value) for name, value in given.items()}
+
+
+def _errors(errors: Metrics | None) -> dict[str, float]:
+    if errors is not None and not isinstance(errors, Mapping):
+        raise TypeError('errors: expected standard errors by metric, as in {"loss": 0.02}')
+    found = {name: _float(name, error) for name, error in (errors or {}).items()}
+    for name, error in found.items():
+        if not 0 <= error < math.inf:
+            raise ValueError(f"errors: expected a standard error >= 0 of {name}, got {error}")
+    return found
 
 
 def _float(name: str, value: SupportsFloat) -> float:

@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object on eac
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (studies, trials, best, watch, logs, export):
+    for command in (studies, trials, best, explain, watch, logs, export):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -91,8 +91,33 @@ def best(context: typer.Context, study: Name, as_json: AsJson = False) -> None:
         return print_json([trial])
     rows: list[tuple[str, object]] = [("trial", trial.number)]
     rows += [(metric, number(value)) for metric, value in trial.values.items()]
-    rows += [(name, number(v) if isinstance(v, float) else v) for name, v in trial.config.items()]
+    if trial.mean is not None:
+        rows += [("expected", f"{number(trial.mean)} ± {number(trial.sd)}")]
+    tried = {**trial.config, **trial.context}
+    rows += [(name, number(v) if isinstance(v, float) else v) for name, v in tried.items()]
     return print_table(("", ""), rows, "")
+
+
+def explain(
+    context: typer.Context,
+    study: Name,
+    metric: Annotated[
+        str | None, typer.Option(help="An objective's or a constraint's; the first objective.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for it.")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say which parameters matter and how, and how far to trust that.
+
+    \b
+    trimtab explain digits
+    trimtab explain digits --metric latency
+    trimtab explain digits --json | jq .warnings
+    """
+    found = connect(context).study(study).explain(metric, timeout=timeout)
+    if as_json:
+        return print_json([found])
+    return console().print(found)
 
 
 def watch(context: typer.Context, study: Name) -> None:
@@ -166,7 +191,7 @@ def _study_row(study: StudyItem) -> tuple[object, ...]:
 
 def _trial_row(trial: TrialInfo, metrics: list[str]) -> tuple[object, ...]:
     values = (number(trial.values.get(metric)) for metric in metrics)
-    step, config = trial.last_step, config_text(trial.config)
+    step, config = trial.last_step, config_text({**trial.config, **trial.context})
     return (trial.number, trial.state, *values, step, config, trial.reason)
 
 

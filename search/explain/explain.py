@@ -1,0 +1,145 @@
+"""The explanation of one metric of a study: a pure function of the problem and its trials."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from search.encoding import Cube
+from search.explain.dependence import MOST_CURVES, affordable, curve, pair, sample
+from search.explain.edges import edges
+from search.explain.explanation import Dependence, Explanation, Importance, PairDependence
+from search.explain.leave_one_out import diagnose
+from search.explain.ped_anova import divergences, shares
+from search.explain.sobol_indices import Indices, indices
+from search.explain.sobol_indices import affordable as affordable_samples
+from search.explain.surrogate import NoModel, Surrogate, exactly, generator
+from search.outcomes import Lesson, lessons
+from search.problem import Objective, Problem
+from search.scales import Floats
+from search.trial import Trial
+
+KERNEL_LIMIT = 50_000_000  # covariances evaluated for the Sobol' indices
+
+
+def explain(problem: Problem, trials: Sequence[Trial], metric: str | None = None) -> Explanation:
+    """What the trials say of a metric of the problem's: its first objective by default.
+
+    Raises KeyError for a metric that is neither an objective's nor a constraint's.
+    """
+    problem = _about(problem, problem.objectives[0].metric if metric is None else metric)
+    cube, taught = Cube(problem.space), lessons(problem, trials)
+    study = Studied(problem, cube, taught)
+    found = study.described()
+    try:
+        with exactly():
+            return study.modelled(found)
+    except NoModel as error:
+        return replace(found, because=str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """A problem of one objective, and what its trials taught."""
+
+    problem: Problem
+    cube: Cube
+    taught: Sequence[Lesson]
+
+    def described(self) -> Explanation:
+        """What needs no model."""
+        kept = [lesson for lesson in self.taught if lesson.measured]
+        rows = self.cube.snap(self.cube.encode(lesson.config for lesson in kept))
+        losses = np.array([lesson.loss for lesson in kept])
+        crowded = edges(self.cube, rows, losses)
+        objective = self.problem.objectives[0]
+        return Explanation(
+            metric=objective.metric,
+            goal=objective.goal,
+            trials=len(self.taught),
+            measured=len(kept),
+            importance=list(_shares(self.cube, rows, losses)),
+            edges=crowded,
+            warnings=[edge.message for edge in crowded],
+        )
+
+    def modelled(self, found: Explanation) -> Explanation:
+        """And what does; raises NoModel."""
+        rng = generator(self.problem.seed)
+        model = Surrogate.of(self.problem, self.taught, rng)
+        measured = {lesson.number for lesson in self.taught if lesson.measured}
+        diagnostics = diagnose(model, measured)
+        sobol = _indices(model, rng)
+        order = [self.cube.free[k] for k in np.argsort(-sobol.total, kind="stable")]
+        curves, two = _curves(model, order[:MOST_CURVES], rng)
+        warned = [diagnostics.warning] if diagnostics and diagnostics.warning else []
+        return replace(
+            found,
+            importance=_ranked(found.importance, self.cube, sobol, len(model.known)),
+            dependence=curves,
+            pair=two,
+            diagnostics=diagnostics,
+            warnings=[*warned, *found.warnings],
+        )
+
+
+def _about(problem: Problem, metric: str) -> Problem:
+    """The problem of making this metric good alone."""
+    goals = {
+        c.metric: "minimize" if c.at_most is not None else "maximize" for c in problem.constraints
+    }
+    known = {metric: Objective(metric=metric, goal=goal) for metric, goal in goals.items()}  # type: ignore[arg-type]
+    known |= {objective.metric: objective for objective in problem.objectives}
+    return replace(problem, objectives=[known[metric]], constraints=())
+
+
+def _shares(cube: Cube, rows: Floats, losses: Floats) -> Iterator[Importance]:
+    found = divergences(cube, rows, losses)
+    for parameter, one, share in zip(cube.space.parameters, found, shares(found), strict=True):
+        yield Importance(
+            parameter=parameter.name,
+            share=share,
+            share_trials=one.trials,
+            share_best=one.best,
+            first_order=None,
+            total=None,
+            model_trials=0,
+        )
+
+
+def _indices(model: Surrogate, rng: np.random.Generator) -> Indices:
+    """Of the posterior mean, for the parameters with more than one value."""
+    cube, free = model.known.joint.cube, model.known.joint.cube.free
+
+    def mean(part: Floats) -> Floats:
+        rows = np.full((len(part), cube.width), 0.5)
+        rows[:, free] = part
+        return model.mean(rows)
+
+    samples = affordable_samples(len(free), len(model.known), KERNEL_LIMIT)
+    return indices(mean, len(free), samples, rng)
+
+
+def _ranked(
+    found: Sequence[Importance], cube: Cube, sobol: Indices, trials: int
+) -> list[Importance]:
+    """With the indices, the most important first; a parameter of one value has none of it."""
+    place = {j: k for k, j in enumerate(cube.free)}
+    whole = [
+        replace(
+            one,
+            first_order=float(sobol.first[place[j]]) if j in place else 0.0,
+            total=float(sobol.total[place[j]]) if j in place else 0.0,
+            model_trials=trials,
+        )
+        for j, one in enumerate(found)
+    ]
+    return sorted(whole, key=lambda one: -(one.total or 0.0))
+
+
+def _curves(
+    model: Surrogate, order: list[int], rng: np.random.Generator
+) -> tuple[list[Dependence], PairDependence | None]:
+    base = sample(model.known.joint.cube, affordable(model, order), rng)
+    found = [one for j in order if (one := curve(model, base, j)) is not None]
+    return found, pair(model, base, *order[:2]) if len(order) > 1 else None

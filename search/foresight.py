@@ -1,0 +1,30 @@
+"""Which searchers say how much there is still to gain: for ending a study when that is little."""
+
+from search.problem import Problem
+from search.searcher import Searcher
+from search.searchers.auto import AutoSearcher, refusals
+from search.searchers.botorch import BoTorch
+from search.searchers.gp import GP
+from search.searchers.phased import Phased
+
+
+def foresees(searcher: Searcher, problem: Problem) -> bool:
+    """Whether the searcher's suggestions carry `expected_gain` in their origin, sooner or later.
+
+    It is the improvement expected of the config over the best posterior mean, in units of the
+    first objective.
+    """
+    several = len(problem.objectives) > 1
+    if several or problem.constraints or problem.context or problem.by_preference:
+        return False
+    match searcher:
+        case BoTorch():
+            return searcher.plain(problem)
+        case GP():
+            return True
+        case AutoSearcher():
+            return not refusals(problem)
+        case Phased():
+            return foresees(searcher.then, problem)
+        case _:
+            return False
