@@ -12,9 +12,10 @@ def best_trial(problem: Problem, trials: Iterable[Trial]) -> Trial | None:
     """The completed trial with the lowest loss that meets the outcome constraints.
 
     Ties go to the lower number.  None when there is no such trial, or no one order to speak of
-    because the problem has several objectives: pareto_front answers then.
+    because the problem has several objectives: pareto_front answers then.  By preference
+    search.preferences.favourite answers.
     """
-    if len(problem.objectives) > 1:
+    if len(problem.objectives) > 1 or problem.by_preference:
         return None
     ranked = [(found[0], trial.number, trial) for trial, found in eligible(problem, trials)]
     return min(ranked, key=lambda entry: entry[:2])[2] if ranked else None

@@ -32,6 +32,10 @@ class Choice:
     covered: bool = True  # whether trials that cover the space come before it
 
 
+def _by_preference(problem: Problem) -> bool:
+    return problem.by_preference
+
+
 def _transfers(problem: Problem) -> bool:
     return bool(problem.earlier)
 
@@ -53,6 +57,12 @@ def _any(_: Problem) -> bool:
 
 
 TABLE: Sequence[Choice] = (
+    Choice(
+        fits=_by_preference,
+        searcher=BoTorch(),
+        because="a person's answers instead of a metric",
+        covered=False,
+    ),
     Choice(
         fits=_transfers,
         searcher=BoTorch(),

@@ -15,7 +15,8 @@ def foresees(searcher: Searcher, problem: Problem) -> bool:
     It is the improvement expected of the config over the best posterior mean, in units of the
     first objective.
     """
-    if len(problem.objectives) > 1 or problem.constraints or problem.context:
+    several = len(problem.objectives) > 1
+    if several or problem.constraints or problem.context or problem.by_preference:
         return False
     match searcher:
         case BoTorch():

@@ -18,7 +18,10 @@ MAX_CONSTRAINTS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective(Wire):
-    """A metric to minimise or maximise.
+    """A metric to minimise or maximise, or a preference to meet.
+
+    By preference nothing is measured: a person says which of two trials is better, or ranks
+    several, and `metric` is only a name for what they judge by.
 
     `read` says which of a trial's measured values counts when `tell` gave none: the last step's,
     or the best over its steps.  `reference` is the worst value worth having (several objectives).
@@ -30,10 +33,21 @@ class Objective(Wire):
     goal: Literal["minimize", "maximize"] = "minimize"
     read: Literal["last", "best"] = "last"
     reference: Real | None = None
+    by: Literal["metric", "preference"] = "metric"
     noisy: Flag = False
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
+        if self.by == "preference" and (
+            self.goal != "maximize"
+            or self.read != "last"
+            or self.reference is not None
+            or self.noisy
+        ):
+            raise InvalidProblem(
+                f"objective {self.metric!r} is by preference: its goal is 'maximize', as answers "
+                f"rank from best to worst, and nothing is read or compared with a reference"
+            )
 
     def loss(self, value: float) -> float:
         """The value with its sign turned so that lower is better; non-finite becomes +inf."""
@@ -115,6 +129,23 @@ class Problem(Wire):
             raise InvalidProblem(
                 "noisy says how the best trial is chosen, and with several objectives there is none"
             )
+        if any(o.by == "preference" for o in self.objectives):
+            self._check_preference()
+
+    def _check_preference(self) -> None:
+        if len(self.objectives) > 1 or self.constraints:
+            raise InvalidProblem(
+                "a preference is a study's only objective, without constraints on outcomes"
+            )
+        if self.context or self.earlier:
+            raise InvalidProblem(
+                "preferences are learned without a context and without earlier studies"
+            )
+
+    @property
+    def by_preference(self) -> bool:
+        """Whether answers of a person count, and no metric."""
+        return self.objectives[0].by == "preference"
 
 
 def check_metric_name(name: str) -> None:

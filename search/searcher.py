@@ -33,6 +33,7 @@ class Feature(StrEnum):
     OUTCOME_CONSTRAINTS = "outcome_constraints"
     CONTEXTS = "contexts"
     PARAMETER_CONSTRAINTS = "parameter_constraints"
+    PREFERENCES = "preferences"
     PRIORS = "priors"
 
 
@@ -70,6 +71,8 @@ class History:
     pending points.  `reserved` holds configs suggested but not yet asked for: pending too, and not
     to be suggested again.  `batch` counts the batches of the study from 0.  `context` is what this
     batch is asked for in: its suggestions, and `reserved`, are configs for that context.
+    `preferences` holds the numbers of two trials for every answer of a person, in the order given:
+    (better, worse).
     """
 
     problem: Problem
@@ -77,6 +80,7 @@ class History:
     reserved: Sequence[Config] = ()
     batch: int = 0
     memo: Memo | None = None
+    preferences: Sequence[tuple[int, int]] = ()
     context: Config = field(default_factory=dict)
 
     def rng(self) -> np.random.Generator:
@@ -162,6 +166,8 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
         yield Feature.PARAMETER_CONSTRAINTS, "it does not take constraints between parameters"
     if problem.space.believes:
         yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
+    if problem.by_preference:
+        yield Feature.PREFERENCES, "it learns from metrics, not from preferences"
     if problem.context:
         yield Feature.CONTEXTS, "it does not take a context that is given with the ask"
     if problem.earlier:

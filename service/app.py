@@ -21,6 +21,7 @@ from service.observability.health import router as health
 from service.observability.requests import Requests
 from service.openapi import document
 from service.pages.routes import router as pages
+from service.preferences.routes import router as preferences
 from service.resources import Resources, storage_of
 from service.settings import Settings
 from service.studies.routes import router as studies
@@ -43,6 +44,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     fleet,
     trials,
     bulk_trials,
+    preferences,
     checkpoints,
 )
 # What runs beside the requests for as long as the app does.

@@ -22,6 +22,9 @@ SURROGATES_SERVE = frozenset({Feature.CONDITIONS})
 class BoTorch(Searcher):
     """Gaussian processes, one for every metric, and an acquisition function by name.
 
+    By preference: a Gaussian process of what the answers prefer, and the expected utility of the
+    better of two configs, the best so far and the next one to compare with it.
+
     `fit_evaluations` bounds how often a batch evaluates the marginal likelihood of a metric, and
     `candidates` how many points it scores for each suggestion; both count work rather than
     seconds, so that the same history gives the same answer on any machine.  `prior_weight` is that
@@ -40,6 +43,7 @@ class BoTorch(Searcher):
             Feature.CONDITIONS,
             Feature.OUTCOME_CONSTRAINTS,
             Feature.PARAMETER_CONSTRAINTS,
+            Feature.PREFERENCES,
             Feature.PRIORS,
             Feature.SEVERAL_OBJECTIVES,
         }
@@ -79,6 +83,10 @@ class BoTorch(Searcher):
         return self.features & SURROGATES_SERVE
 
     def suggest(self, history: History, count: int) -> Batch:
+        if history.problem.by_preference:
+            from search.bayes.preference import suggest_preferred
+
+            return suggest_preferred(self, history, count)
         if self.surrogate is not None:
             from search.surrogates.suggest import suggest as with_surrogate
 

@@ -33,6 +33,7 @@ def objections(settings: BoTorch, problem: Problem) -> tuple[str, ...]:
         *_to_the_noise(settings, problem),
         *_to_a_single_model(settings, problem),
         *_to_the_fidelity(settings, problem),
+        *_to_preferences(settings, problem),
     )
 
 
@@ -48,6 +49,15 @@ def _to_the_acquisition(settings: BoTorch, problem: Problem) -> Iterator[str]:
         yield f"acquisition {name!r} does not take constraints on outcomes"
     if name in LOOK_AHEAD and settings.input_noise:
         yield f"acquisition {name!r} does not take input_noise"
+
+
+def _to_preferences(settings: BoTorch, problem: Problem) -> Iterator[str]:
+    if problem.by_preference:
+        if settings.acquisition != "auto":
+            yield f"acquisition {settings.acquisition!r} needs a metric, not preferences"
+        for name in ("cost", "input_noise", "fidelity", "surrogate"):
+            if getattr(settings, name):
+                yield f"{name} needs a metric, not preferences"
 
 
 def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[str]:

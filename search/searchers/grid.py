@@ -18,7 +18,10 @@ class Grid(Searcher):
     comes last and spreads over what the others leave of it.
     """
 
-    features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {Feature.PRIORS}
+    features: ClassVar[frozenset[Feature]] = frozenset(Feature) - {
+        Feature.PREFERENCES,
+        Feature.PRIORS,
+    }
 
     points: Whole = 10
     kind: Literal["grid"] = "grid"

@@ -3,6 +3,7 @@
 from service.db.insight import insight
 from service.db.measurement import decision, metric, standing
 from service.db.metadata import metadata
+from service.db.preference import preference
 from service.db.project import api_key, idempotency, project
 from service.db.record import agent, checkpoint, event, liveness
 from service.db.study import metric_name, study, study_counter, study_earlier, study_spec
@@ -25,6 +26,7 @@ __all__ = [
     "metadata",
     "metric",
     "metric_name",
+    "preference",
     "project",
     "standing",
     "study",

@@ -59,7 +59,8 @@ trial = Table(
     document("values", nullable=True),  # metric -> value, finite ones and "NaN", "Infinity", ...
     document("errors", nullable=True),  # metric -> the standard error of its value, where known
     document("context", nullable=True),  # what was given with the ask, where the study has any
-    Column("objective", Double),  # the first objective's value, finite, for sorting and best
+    # the first objective's value, finite, for sorting and best; by preference there is none
+    Column("objective", Double),
     Column(
         "reason", Text
     ),  # user_error, oom, timeout, lost, poison, non_finite, or a person's words
@@ -101,7 +102,6 @@ trial = Table(
     Index("ix_trial_retry_of", "retry_of", postgresql_where=text("retry_of is not null")),
     CheckConstraint(f"state in {TRIAL_STATES}", name="state"),
     CheckConstraint(f"(state in {FINAL_STATES}) = (finished_at is not null)", name="finished"),
-    CheckConstraint("state <> 'completed' or objective is not null", name="completed"),
     CheckConstraint("objective > '-Infinity' and objective < 'Infinity'", name="objective"),
 )
 

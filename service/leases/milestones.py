@@ -15,7 +15,9 @@ select d.kind, d.detail from decision d
 
 
 def milestone(stored: int | None, spec: Spec, trial: KnownTrial) -> int | None:
-    """The milestone that `lease.until` holds."""
+    """The milestone that `lease.until` holds; by preference no metric tells of one."""
+    if spec.problem.by_preference:
+        return None
     if stored != FIRST:
         return stored
     return sooner(spec.scheduler.first_step(trial.number), trial.planned)

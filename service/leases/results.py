@@ -110,7 +110,7 @@ def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float])
 
     A completed trial with an objective that is not finite is infeasible.  Raises InvalidRequest
     when a completed trial has no value at all for an objective, or an error of a value that it has
-    not.
+    not.  By preference it needs no value, and one under the objective's name does not count.
     """
     told = outcome.values if isinstance(outcome, Completed | Stopped) else {}
     values = {**measured, **told}
@@ -118,11 +118,13 @@ def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float])
     check_errors(errors, values, "outcome.errors")
     state, reason = TrialState(outcome.kind), getattr(outcome, "reason", None)
     if isinstance(outcome, Completed):
-        _check_complete(problem.objectives, values)
-        if not all(math.isfinite(values[o.metric]) for o in problem.objectives):
+        needed = [] if problem.by_preference else problem.objectives
+        _check_complete(needed, values)
+        if not all(math.isfinite(values[o.metric]) for o in needed):
             state, reason = TrialState.INFEASIBLE, "non_finite"
     first = values.get(problem.objectives[0].metric, math.nan)
     counts = state in (TrialState.COMPLETED, TrialState.STOPPED) and math.isfinite(first)
+    counts = counts and not problem.by_preference
     return Result(
         state=state,
         reason=reason,

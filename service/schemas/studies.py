@@ -175,16 +175,19 @@ class ChosenBy(Body):
 
     A noisy objective's best is the latter, with `mean` and `sd` of what its config gives, once a
     model has seen results: `seen` of them.
+
+    By preference, `mean` is the trial's utility: utilities, on a logistic scale, make the `seen`
+    answers most probable (Bradley and Terry), and ties go to the lower number.
     """
 
-    by: Literal["measured", "posterior_mean"] = "measured"
+    by: Literal["measured", "posterior_mean", "preference"] = "measured"
     mean: float | None = None
     sd: float | None = None
     seen: int | None = None
 
 
 class BestSummary(ChosenBy):
-    """The best completed trial, in short; `value` is what was measured."""
+    """The best completed trial, in short; `value` is what was measured, or the utility."""
 
     trial: str
     number: int

@@ -99,6 +99,8 @@ def _spec(body: StudyCreate) -> Spec:
         )
     except SearchError as error:
         raise InvalidRequest(str(error)) from None
+    if problem.by_preference:
+        _check_preference(body)
     return _supported(
         Spec(problem=problem, searcher=body.searcher, scheduler=body.scheduler), body.budget
     )
@@ -134,6 +136,15 @@ def _supported(spec: Spec, budget: Budget) -> Spec:
         )
     check_budget(budget, spec)
     return spec
+
+
+def _check_preference(body: StudyCreate) -> None:
+    if body.scheduler.kind not in {"auto", "full"}:
+        raise _wrong("scheduler", "a study by preference has no metric to judge trials by")
+    if body.budget.target is not None:
+        raise _wrong("budget.target", "a study by preference has no value to reach")
+    if body.transfer:
+        raise _wrong("transfer", "preferences are learned without earlier studies")
 
 
 def _first(space: SearchSpace, body: StudyCreate) -> list[tuple[str, list[dict[str, Value]]]]:

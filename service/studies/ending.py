@@ -79,6 +79,10 @@ DELETE = (
         select ctid from standing where study_id = %(study)s limit 10 * %(batch)s)
     """,
     "delete from demand where study_id = %(study)s",
+    """
+    delete from preference where id in (
+        select id from preference where study_id = %(study)s limit 10 * %(batch)s)
+    """,
     "delete from study_earlier where study_id = %(study)s",
     "delete from insight where study_id = %(study)s",
 )

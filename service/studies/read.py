@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from service.db.rows import Row, fetch_all, fetch_one
+from service.preferences.read import favourites
 from service.schemas.studies import (
     BestSummary,
     Counts,
@@ -47,6 +48,7 @@ select s.id as study_id, b.*
           and v.objectives -> 0 ->> 'goal' = 'maximize'
         order by t.objective desc, t.number limit 1)) b
  where s.id = any(%(studies)s) and jsonb_array_length(v.objectives) = 1
+   and v.objectives -> 0 ->> 'by' is distinct from 'preference'
 """  # noqa: S608
 
 # Of noisy objectives, once a model has been asked.
@@ -90,9 +92,13 @@ async def _summaries(
 async def best_summaries(
     connection: AsyncConnection[Any], studies: list[int]
 ) -> dict[int, BestSummary]:
-    """The best completed trial of each study that has one objective and such a trial."""
+    """The best completed trial of each study that has one objective and such a trial.
+
+    By preference it is the one that the answers speak for, and its value is its utility.
+    """
     rows = await fetch_all(connection, BEST, {"studies": studies})
     rows += await fetch_all(connection, EXPECTED, {"studies": studies})
+    rows += await favourites(connection, studies)
     return {row["study_id"]: _best(row) for row in rows}
 
 

@@ -73,6 +73,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         reserved=fit.reserved,
         batch=fit.batch,
         memo=fit.memo,
+        preferences=fit.preferences,
         context=fit.context,
     )
     _load(fit.modules)  # not part of what the fit takes
@@ -85,7 +86,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         ],
         memo=batch.memo,
         exhausted=batch.exhausted,
-        seen=sum(trial.state.final for trial in history.trials),
+        seen=fit.answers + sum(trial.state.final for trial in history.trials),
         pending=[{**config, **context} for config, context in history.under_way()],
         seconds=time.monotonic() - begun,
         error=_because(batch),

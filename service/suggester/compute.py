@@ -5,8 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from search.preferences import pairs_of
 from search.values import Config
 from service.db.engine import HotPool
+from service.preferences.read import rankings
 from service.studies.spec import Spec
 from service.suggester.batches import BatchLease, Before, Made, Proposal, read_before
 from service.suggester.children import Child, ChildDied, Lane, TookTooLong
@@ -104,6 +106,9 @@ class Computing:
                 curves=order.spec.problem.objectives[0].metric if order.model else None,
             )
             before = await read_before(connection, study_id, order.context)
+            given: list[list[int]] = []
+            if order.spec.problem.by_preference:
+                given = await rankings(connection, study_id, version)
         kept = plan.soon_taken if plan.refresh else len(before.buffer)
         fit = Fit(
             study_id=study_id,
@@ -117,6 +122,8 @@ class Computing:
             memo=before.memo,
             reserved=before.buffer[:kept],
             count=plan.count,
+            preferences=pairs_of(given),
+            answers=len(given),
             modules=modules(order.spec.searcher, order.spec.problem) if order.model else (),
             context=order.context,
         )

@@ -73,6 +73,8 @@ def modules(searcher: Searcher, problem: Problem) -> tuple[str, ...]:
         return _together((searcher.first, searcher.then), problem)
     if isinstance(searcher, BoTorch) and searcher.surrogate is not None:
         return ("search.surrogates.suggest",)
+    if isinstance(searcher, BoTorch) and problem.by_preference:
+        return ("search.bayes.preference",)
     return MODULES.get(type(searcher), ())
 
 

@@ -98,6 +98,6 @@ def _stale(standing: Standing) -> bool:
     """
     if not standing.buffered or standing.seen is None or standing.since_fit is None:
         return False
-    unseen = standing.finished - standing.seen
+    unseen = standing.finished + standing.answers - standing.seen
     share = LARGE_SHARE if unseen >= max(1, standing.finished // 20) else SMALL_SHARE
     return unseen > 0 and standing.fit_seconds <= share * standing.since_fit

@@ -43,6 +43,7 @@ SURVEY = f"""
 select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.imported) as left,
        k.next_number, k.running, k.finished, k.imported, k.version,
        c.context, c.here, c.share, buffer.buffered, buffer.seen,
+       (select count(*) from preference p where p.study_id = s.id) as answers,
        d.demands, coalesce(d.waited, 0) as waited,
        coalesce(b.state = 'running' and b.expires_at > clock_timestamp(), false) as busy,
        e.exhausted is not null as exhausted, coalesce(b.seconds, 0) as fit_seconds,
@@ -86,7 +87,7 @@ class Standing:
     imported: int
     version: int
     buffered: int  # suggestions that nobody has asked for yet
-    seen: int | None  # finished trials that the buffer's makers had read
+    seen: int | None  # finished trials, and answers, that the buffer's makers had read
     demands: int  # asks that wait
     waited: float  # seconds that the first of them has waited
     busy: bool  # somebody computes a batch
@@ -97,6 +98,7 @@ class Standing:
     context: dict[str, Any] | None = None  # None: the study has none
     here: int | None = None  # of the running trials, those in the context
     share: float = 1.0  # of the latest trials, those in the context
+    answers: int = 0  # of people, about which of its trials are better
 
     @property
     def begun(self) -> int:

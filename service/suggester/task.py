@@ -33,6 +33,8 @@ class Fit:
     memo: Memo | None
     reserved: Sequence[Config]
     count: int
+    preferences: Sequence[tuple[int, int]] = ()
+    answers: int = 0  # that the preferences come from
     modules: Sequence[str] = ()  # loaded before the time is taken
     because: str | None = None
     context: Config = field(default_factory=dict)

@@ -19,6 +19,7 @@ X, Y = (FloatParameter(name=name, low=0, high=1) for name in "xy")
 SPACE = SearchSpace(parameters=[X, Y])
 LOSS = [Objective(metric="loss")]
 TWO = [*LOSS, Objective(metric="seconds")]
+TASTE = [Objective(metric="taste", goal="maximize", by="preference")]
 SIX = [Objective(metric=f"m{k}") for k in range(6)]
 BOUND = [OutcomeConstraint(metric="bytes", at_most=0.5)]
 TASK = [ChoiceParameter(name="task", choices=["a", "b"])]
@@ -57,6 +58,7 @@ def kind(study: Problem, trials: int) -> str | None:
     ("study", "early", "late"),
     [
         (problem(), "gp", "gp"),
+        (problem(objectives=TASTE), "botorch", "botorch"),
         (problem(context=TASK), "gp", "gp"),
         (problem(objectives=TWO), "botorch", "nsga2"),
         (problem(objectives=SIX), "botorch", "nsga2"),
@@ -87,6 +89,7 @@ def test_every_row_can_be_reached():
         problem(objectives=SIX),
         problem(constraints=BOUND),
         problem(earlier=BEFORE),
+        problem(objectives=TASTE),
         problem(
             space=SearchSpace(parameters=[replace(X, prior=Normal(mean=0.3, sd=0.1)), Y]),
             objectives=TWO,

@@ -51,7 +51,9 @@ def differences(body: Mapping[str, Any], info: StudyInfo) -> list[str]:
         "scheduler": info.scheduler,
         "seed": info.seed,
     }
-    asked = {"context": [], **body}
+    # What is not said to be by preference is by a metric.
+    objectives = [{"by": "metric"} | objective for objective in body["objectives"]]
+    asked = {"context": [], **body, "objectives": objectives}
     differing = [part for part in known if part in asked and not _agrees(asked[part], known[part])]
     if "transfer" in body and not _same_studies(body["transfer"], info.transfer):
         differing.append("transfer")

@@ -55,6 +55,7 @@ class Client:
         maximize: str | None = None,
         minimize: str | None = None,
         objectives: Sequence[Objective] = (),
+        prefer: str | None = None,
         constraints: Sequence[Constraint] = (),
         searcher: Method = "auto",
         scheduler: Method = "auto",
@@ -75,7 +76,8 @@ class Client:
 
         `space` lists parameters (tt.Float, tt.Int, tt.Choice, ...) and what must hold between them
         (tt.Linear), while `constraints` are on what is measured.  Give one of `maximize`,
-        `minimize` and `objectives`.  `searcher` and `scheduler` are names
+        `minimize`, `objectives` and `prefer`, which names what a person judges trials by, without a
+        metric: see Study.prefer.  `searcher` and `scheduler` are names
         or `{"kind": name, ...settings}`; `context` are parameters that are not searched but given
         with every ask, such as the size of the data set, so that what was tried in one context
         helps in the others; `first` are configs to run before any suggestion;
@@ -93,7 +95,7 @@ class Client:
             name=name,
             space=space,
             context=context,
-            objectives=_spec.objectives_to_json(objectives, maximize, minimize),
+            objectives=_spec.objectives_to_json(objectives, maximize, minimize, prefer),
             constraints=constraints,
             searcher=searcher,
             scheduler=scheduler,

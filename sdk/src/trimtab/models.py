@@ -51,7 +51,8 @@ class Counts(Wire):
 class ChosenBy(Wire):
     """How the best trial was chosen: `measured`, or `posterior_mean` where the objective is noisy.
 
-    Then `mean` and `sd` are what a model that has seen `seen` results expects of its config.
+    Then `mean` and `sd` are what a model that has seen `seen` results expects of its config.  By
+    `preference`, `mean` is the utility that fits the `seen` answers of people.
     """
 
     by: str = "measured"
@@ -77,6 +78,7 @@ class ObjectiveInfo(Wire):
     goal: str
     read: str = "last"
     reference: float | None = None
+    by: str = "metric"
     noisy: bool = False
 
 

@@ -126,15 +126,20 @@ class Budget:
 
 
 def objectives_to_json(
-    objectives: Sequence[Objective], maximize: str | None, minimize: str | None
+    objectives: Sequence[Objective],
+    maximize: str | None,
+    minimize: str | None,
+    prefer: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The objectives, from whichever of the three ways of giving them was used."""
-    given = [bool(objectives), maximize is not None, minimize is not None]
+    """The objectives, from whichever of the four ways of giving them was used."""
+    given = [bool(objectives), maximize is not None, minimize is not None, prefer is not None]
     if sum(given) != 1:
         raise InvalidSpec(
-            'give one of maximize="metric", minimize="metric" '
+            'give one of maximize="metric", minimize="metric", prefer="taste" '
             'or objectives=[tt.Maximize("metric"), ...]'
         )
+    if prefer is not None:
+        return [{"metric": _metric(prefer), "goal": "maximize", "by": "preference"}]
     if maximize is not None:
         objectives = [Maximize(maximize)]
     elif minimize is not None:

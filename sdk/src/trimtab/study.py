@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from trimtab import _spec
 from trimtab._asking import Asking
+from trimtab._judging import Judging, Which
 from trimtab._loop import TrialLoop
 from trimtab._pages import pages
 from trimtab._retry import Retry
@@ -41,11 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Objective: TypeAlias = Callable[[Trial], SupportsFloat | Metrics | None]
-Which: TypeAlias = TrialInfo | Trial | Numbered | str | int
 BEST_EFFORT = Retry(patience=30.0)
 
 
-class Study:
+class Study(Judging):
     """One study.  `info` is how it stood when it was last read; `refresh()` reads it again."""
 
     def __init__(self, transport: Transport, info: StudyInfo) -> None:
