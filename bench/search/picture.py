@@ -18,6 +18,10 @@ COLOURS = {
 }
 
 
+# Scores below it are drawn at the edge: one task on which chance fails badly would hide the rest.
+LEAST = -0.6
+
+
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Write the picture of one section of a result file as SVG."""
     import matplotlib as mpl
@@ -48,7 +52,7 @@ def _scores(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
     solvers = list(dict.fromkeys(name for rows in groups.values() for name in rows))
     for index, solver in enumerate(solvers):
         offset = 0.7 * ((index + 0.5) / len(solvers) - 0.5)
-        mine = [(y, rows[solver]) for y, rows in enumerate(groups.values()) if solver in rows]
+        mine = [(y, _cut(rows[solver])) for y, rows in enumerate(groups.values()) if solver in rows]
         axis.errorbar(
             [row["score"] for _, row in mine],
             [y + offset for y, _ in mine],
@@ -64,8 +68,14 @@ def _scores(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
     axis.set_yticks(range(len(groups)), list(groups))
     axis.invert_yaxis()
     axis.axvline(0, color="#9ca3af", linewidth=0.8)
+    if axis.get_xlim()[0] < LEAST:
+        axis.set_xlim(left=LEAST)
     axis.set_xlabel("score: 0 = random search's median, 1 = best known")
     axis.figure.legend(fontsize=8, loc="outside upper center", ncols=5)
+
+
+def _cut(row: Mapping[str, Any]) -> dict[str, float]:
+    return {name: max(row[name], LEAST) for name in ("score", "low", "high")}
 
 
 def _cpu(axis: Any, groups: Mapping[str, Mapping[str, Any]]) -> None:
