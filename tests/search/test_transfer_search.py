@@ -130,12 +130,12 @@ def test_the_objective_may_be_any_of_the_earlier_ones_with_the_same_goal():
         snapshot("old", old, trials, wrong)
 
 
-def test_only_botorch_takes_earlier_studies():
+def test_only_botorch_takes_earlier_studies_and_auto_by_it():
     asked = problem(before=bowl)
     takers = {kind for kind, searcher in SEARCHERS.items() if Aid.TRANSFER in searcher.aids}
-    assert takers == {"botorch"}
-    assert unsupported(asked, BoTorch()) == ()
-    assert "does not learn from earlier studies" in unsupported(asked, SEARCHERS["auto"]())[0]
+    assert takers == {"auto", "botorch"}
+    assert unsupported(asked, BoTorch()) == unsupported(asked, SEARCHERS["auto"]()) == ()
+    assert "does not learn from earlier studies" in unsupported(asked, SEARCHERS["gp"]())[0]
 
 
 def test_losses_that_are_not_finite_are_refused():
