@@ -17,8 +17,8 @@ TEST_ENV := OMP_NUM_THREADS=1
 # (The options stand in the recipe: macOS' make 3.81 knows no .SHELLFLAGS.)
 SHORT := awk '/^(Collecting|Building|Installing|Successfully)/ { \
 	print "  " substr($$0, 1, 100); fflush() }'
-# Tests that need no server and one core: they run beside the others.
-COMPUTING = tests/search tests/bench
+# About half of the time of all tests, without those of processes that are killed and started.
+BESIDE = tests/search tests/bench tests/migrations tests/sdk tests/service
 
 install = set -eu -o pipefail; \
 	$(PYTHON) -m pip install --disable-pip-version-check --no-input --progress-bar off \
@@ -39,11 +39,11 @@ demo: $(READY) ## Tune a neural network on this machine; TRIALS=6 is quick, NEW=
 
 .PHONY: test
 test: lint ## Run all checks and all tests
-	@echo "The tests of the search, which only compute, run beside the others; their result comes last."
-	@$(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider $(COMPUTING) >$(VENV)/search.log 2>&1 & \
-	computing=$$!; trap 'kill $$computing 2>/dev/null || true' EXIT; status=0; \
-	$(TEST_ENV) $(PYTHON) -m pytest -q $(patsubst %,--ignore=%,$(COMPUTING)) || status=$$?; \
-	wait $$computing || status=$$?; cat $(VENV)/search.log; exit $$status
+	@echo "Beside these run $(BESIDE); their result comes last."
+	@$(TEST_ENV) $(PYTHON) -m pytest -q -p no:cacheprovider $(BESIDE) >$(VENV)/beside.log 2>&1 & \
+	beside=$$!; trap 'kill $$beside 2>/dev/null || true' EXIT; status=0; \
+	$(TEST_ENV) $(PYTHON) -m pytest -q $(patsubst %,--ignore=%,$(BESIDE)) || status=$$?; \
+	wait $$beside || status=$$?; cat $(VENV)/beside.log; exit $$status
 
 .PHONY: lint
 lint: $(READY) ## Run the checks that start no process: ruff, mypy, import-linter

@@ -40,7 +40,9 @@ def test_a_study_says_what_it_learns_from(client, earlier):
 
 def test_a_searcher_that_cannot_learn_from_it_refuses(client, earlier):
     with pytest.raises(UnsupportedStudy, match="does not learn from earlier studies"):
-        client.create_study("digits-2", space=SPACE, minimize="loss", transfer=["digits-1"])
+        client.create_study(
+            "digits-2", space=SPACE, minimize="loss", searcher="gp", transfer=["digits-1"]
+        )
 
 
 def test_without_transfer_there_is_none(client, earlier):

@@ -38,6 +38,8 @@ TABLE: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/studies/{study}/pareto"): {READ},
     ("get", "/v1/studies/{study}/curves"): {READ},
     ("get", "/v1/studies/{study}/explanation"): {READ},
+    ("get", "/v1/studies/{study}/preferences"): {READ},
+    ("post", "/v1/studies/{study}/preferences"): {WRITE},
     ("get", "/v1/studies/{study}/changes"): {READ, RUN},
     ("get", "/v1/studies/{study}/batches"): {READ},
     ("get", "/v1/studies/{study}/events"): {READ},
@@ -69,6 +71,7 @@ BODIES: dict[str, Any] = {
     "/v1/studies/{study}": {"notes": "mine now"},
     "/v1/studies/{study}/trials": {"configs": [CONFIG]},
     "/v1/studies/{study}/trials:import": {"trials": [{"config": CONFIG, "values": {"loss": 1.0}}]},
+    "/v1/studies/{study}/preferences": {"rankings": [["tr_" + "0" * 22, "tr_" + "1" * 22]]},
     "/v1/studies/{study}/trials:ask": {**LEASE, "worker": "thief", "wait": 0},
     "/v1/trials/{trial}": {"notes": "mine now"},
     "/v1/trials/{trial}/measurements": {

@@ -143,7 +143,7 @@ async def test_what_cannot_be_learned_from_is_refused(
     assert (await app_client.get("/v1/studies/after")).status_code == 404
 
 
-@pytest.mark.parametrize("kind", ["auto", "gp", "random", "sobol", "grid"])
+@pytest.mark.parametrize("kind", ["gp", "tpe", "random", "sobol", "grid"])
 async def test_a_searcher_that_would_not_use_it_refuses(
     app_client: AsyncClient, earlier: Any, kind: str
 ) -> None:
