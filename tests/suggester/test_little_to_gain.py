@@ -50,12 +50,13 @@ async def test_without_a_threshold_it_does_not(world: World, lanes: Lanes) -> No
     assert await reason(world) == "trials"
 
 
-@pytest.mark.parametrize(("threshold", "ends"), [(0.5, "gain"), (1e-3, "trials")])
+@pytest.mark.parametrize(("threshold", "ends"), [(2.0, "gain"), (1e-3, "trials")])
 async def test_noise_alone_ends_a_study_only_under_a_threshold_of_its_size(
     world: World, lanes: Lanes, threshold: float, ends: str
 ) -> None:
+    # Room for batches that are bridged by Sobol points on a busy machine: those do not count.
     count = await trials_until_the_end(
-        world, lanes, noise=1.0, trials=25, min_expected_gain=threshold
+        world, lanes, noise=1.0, trials=40, min_expected_gain=threshold
     )
     assert (await reason(world)).split(":")[0] == ends
-    assert (count < 25) == (ends == "gain")
+    assert (count < 40) == (ends == "gain")
