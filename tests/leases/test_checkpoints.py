@@ -147,5 +147,5 @@ async def test_a_url_of_fsspec_will_do_as_well(tmp_path: Path) -> None:
         file.write(b"12345")
     assert await size_of("memory://ck", "1/st/tr/1-2-abc") == 5
     assert await size_of("memory://ck", "1/st/tr/nothing") is None
-    assert uri_of("s3://bucket/root/", "a/b") == "s3://bucket/root/a/b"
+    assert uri_of("s3://bucket/runs/", "a/b") == "s3://bucket/runs/a/b"
     assert uri_of(str(tmp_path), "a b/c") == tmp_path.as_uri() + "/a%20b/c"
