@@ -20,7 +20,8 @@ def foresees(searcher: Searcher, problem: Problem) -> bool:
         return False
     match searcher:
         case BoTorch():
-            return searcher.plain(problem)
+            # Beliefs may keep it from where there is most to gain.
+            return searcher.plain(problem) and not problem.space.believes
         case GP():
             return True
         case AutoSearcher():

@@ -155,8 +155,8 @@ def _suggestion(history: History, known: Known, fitted: Fitted, pick: Pick) -> S
         "acquisition": pick.acquisition,
         "mean": sign * known.aims.loss(-pick.mean),
         "sd": pick.sd * known.aims.scale,
-        # The acquisition is the logarithm of the improvement, in standard units.
-        "expected_gain": math.exp(min(pick.acquisition, 700.0)) * known.aims.scale,
+        # Without beliefs the acquisition is the logarithm of the improvement, in standard units.
+        "expected_gain": math.exp(min(pick.acquisition - pick.prior, 700.0)) * known.aims.scale,
     }
     if history.problem.space.believes:
         numbers["prior"] = pick.prior

@@ -34,8 +34,8 @@ def check_budget(budget: Budget, spec: Spec) -> None:
         return
     message = (
         f"min_expected_gain: searcher {spec.searcher.kind_of()!r} does not say what gain to expect "
-        "in this study: it takes auto, gp or plain botorch, one objective, no constraints on "
-        "outcomes and no context"
+        "in this study: it takes auto, gp or (without priors) plain botorch, one objective, "
+        "no constraints on outcomes and no context"
     )
     problem = {"in": "body", "field": "budget.min_expected_gain", "message": message}
     raise UnsupportedStudy(message, errors=[problem])

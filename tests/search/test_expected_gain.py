@@ -1,6 +1,7 @@
 """What there is left to gain, as suggestions say it, and which searchers do."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from search.foresight import foresees
 from search.gp.ensemble import PLAIN
 from search.gp.joint import Joint
 from search.gp.known import Known
+from search.normal import Normal
 from search.outcomes import lessons
 from search.parameters import FloatParameter
 from search.problem import Objective, OutcomeConstraint, Problem
@@ -74,6 +76,26 @@ def test_it_is_in_units_of_the_metric(searcher):
     )
 
 
+def believing(asked):
+    """The same history, with a belief that `x` is good near 0.9."""
+    x, *rest = asked.problem.space.parameters
+    sure = replace(x, prior=Normal(mean=0.9, sd=0.05))
+    space = SearchSpace(parameters=[sure, *rest])
+    return replace(asked, problem=replace(asked.problem, space=space))
+
+
+def test_what_the_user_believes_is_no_gain():
+    """Less of it the acquisition is the improvement, on the one scale that the history has."""
+    scales = []
+    for weight in (0.0, 100.0):
+        searcher = BoTorch(prior_weight=weight)
+        origin = searcher.suggest(believing(history()), 1).suggestions[0].origin
+        assert (origin["prior"] == 0) is (weight == 0)
+        improvement = origin["acquisition"] - origin["prior"]
+        scales.append(math.log(origin["expected_gain"]) - improvement)
+    assert scales[0] == pytest.approx(scales[1], abs=1e-9)
+
+
 def test_two_models_expect_alike():
     assert math.log(gain(GP(), history()) / gain(BoTorch(), history())) == pytest.approx(0, abs=1.0)
 
@@ -101,7 +123,8 @@ def test_botorch_names_the_nearest_trial():
 
 
 def test_who_foresees():
-    one = problem()
+    one, believed = problem(), believing(history()).problem
+    assert [foresees(searcher, believed) for searcher in (GP(), BoTorch())] == [True, False]
     for searcher in (GP(), BoTorch(), AutoSearcher(), Phased(first=Sobol(), then=GP(), after=4)):
         assert foresees(searcher, one)
     for searcher in (Random(), Sobol(), Grid(), Phased(first=GP(), then=Random(), after=4)):
