@@ -42,6 +42,7 @@ def note(trial: tt.Trial, kind: str, **facts: object) -> None:
 def main(trial: tt.Trial) -> None:
     """Train from the last checkpoint on; every second step waits until the service has it all."""
     first, loss = resumed(trial)
+    step = first - 1  # what stays where the kill fell between the last checkpoint and the end
     note(trial, "began", step=first)
     waiting: list[tuple[int, float]] = []
     for step in range(first, STEPS):
