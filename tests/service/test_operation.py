@@ -1,7 +1,9 @@
 """Health, readiness, metrics, logs and the pages for people."""
 
+import io
 import json
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -71,20 +73,25 @@ async def test_metrics_count_routes_and_never_ids(app_client: AsyncClient, make:
         assert secret not in text
 
 
-def test_logs_are_lines_of_json_with_a_request_id(server: Any, capsys: Any) -> None:
+def test_logs_are_lines_of_json_with_a_request_id(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import structlog
 
+    # Not capsys, which loses what another thread writes while it is read.
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
     logs.configure(level="INFO", as_json=True)
-    text = ""
     try:
         with server.client() as client:
             answer = client.get("/v1/me")
         # The line is written once the answer has been sent.
         deadline = time.monotonic() + 20
-        while '"route": "/v1/me"' not in text and time.monotonic() < deadline:
-            text += capsys.readouterr().err
+        while '"route": "/v1/me"' not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
     finally:
         structlog.reset_defaults()
+    text = stream.getvalue()
     lines = [json.loads(line) for line in text.splitlines() if line[:1] == "{"]
     line = next(line for line in lines if line["event"] == "request")
     assert line["request_id"] == answer.headers["X-Request-ID"]
