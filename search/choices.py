@@ -16,8 +16,8 @@ from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Part
 from search.searchers.tpe import TPE
 
-# Trials from which a model of several metrics, which looks at 500 of them, is behind what simply
-# goes on from all of the best; they are also what its fits take seconds for.
+# Trials after which a model of several metrics, which looks at 500 of them and costs half a second
+# or more for a suggestion, gives way to what goes on from all of the best.  At 500 it is ahead.
 MANY = 1000
 
 # Trials that cover the space before a model chooses, one for every PARAMETERS_EACH parameters if
