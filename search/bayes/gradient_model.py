@@ -93,6 +93,11 @@ class Informed(Solvable):
         fits: Tensor = -0.5 * weight * variance.log() - self._L.diagonal().log().sum()
         return fits
 
+    @property
+    def derivatives(self) -> int:
+        """How many the model was given."""
+        return len(self._spots.at)
+
     def foretold(self) -> float:
         """The logarithm of the density of the values, given the derivatives."""
         n = len(self.X)

@@ -124,7 +124,7 @@ def _suggestion(history: History, known: Known, model: Informed, pick: Pick) -> 
         "by": "botorch",
         **finite,
         "seen": len(known.rows),
-        "derivatives": len(known.taught.slopes),
+        "derivatives": model.derivatives,
         "nearest": known.numbers[int(alike.argmax())],
     }
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)

@@ -35,6 +35,7 @@ LOSS = (Objective(metric="loss", gradients=True),)
 class TestGradients(SearcherContract):
     searcher = QUICK
     objectives = LOSS
+    spaces = ("log", "step", "nested", "slice", "priors", "permutation")
 
 
 class TestGradientsOfWhatIsMaximised(SearcherContract):
@@ -259,3 +260,10 @@ def test_auto_takes_botorch_for_them():
     assert choice.searcher == BoTorch()
     assert "derivatives" in choice.because
     assert foresees(AutoSearcher(), problem)
+
+
+def test_a_model_takes_no_more_than_its_rows(monkeypatch):
+    monkeypatch.setattr("search.bayes.gradients.MODEL_ROWS", 20)
+    (suggestion,) = QUICK.suggest(hostile(0.3), 1).suggestions
+    assert suggestion.origin["derivatives"] == 8  # beside 12 values, of four trials
+    assert suggestion.origin["seen"] == 12
