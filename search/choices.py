@@ -45,6 +45,10 @@ def _transfers(problem: Problem) -> bool:
     return bool(problem.earlier)
 
 
+def _has_gradients(problem: Problem) -> bool:
+    return problem.has_gradients
+
+
 def _few_objectives(problem: Problem) -> bool:
     return 1 < len(problem.objectives) <= MAX_FOR_HYPERVOLUME
 
@@ -77,6 +81,11 @@ TABLE: Sequence[Choice] = (
         searcher=BoTorch(),
         because="it learns from earlier studies",
         covered=False,
+    ),
+    Choice(
+        fits=_has_gradients,
+        searcher=BoTorch(),
+        because="derivatives of the objective are told",
     ),
     Choice(
         fits=_few_objectives,

@@ -8,7 +8,7 @@ from typing import Literal
 from search.context import check_declared
 from search.earlier import EarlierStudy, check_earlier
 from search.errors import InvalidProblem
-from search.parameters import NAME, Parameter
+from search.parameters import NAME, FloatParameter, Parameter
 from search.space import SearchSpace
 from search.values import Flag, Real, Whole, Wire
 
@@ -27,6 +27,7 @@ class Objective(Wire):
     or the best over its steps.  `reference` is the worst value worth having (several objectives).
     `noisy` says that the same config gives another value each time: the best trial is then the one
     of which a model expects most, not the one that was measured best.
+    `gradients` says that its derivatives with respect to float parameters are told with it.
     """
 
     metric: str
@@ -35,6 +36,7 @@ class Objective(Wire):
     reference: Real | None = None
     by: Literal["metric", "preference"] = "metric"
     noisy: Flag = False
+    gradients: Flag = False
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
@@ -43,6 +45,7 @@ class Objective(Wire):
             or self.read != "last"
             or self.reference is not None
             or self.noisy
+            or self.gradients
         ):
             raise InvalidProblem(
                 f"objective {self.metric!r} is by preference: its goal is 'maximize', as answers "
@@ -129,8 +132,18 @@ class Problem(Wire):
             raise InvalidProblem(
                 "noisy says how the best trial is chosen, and with several objectives there is none"
             )
+        if any(objective.gradients for objective in self.objectives):
+            self._check_gradients()
         if any(o.by == "preference" for o in self.objectives):
             self._check_preference()
+
+    def _check_gradients(self) -> None:
+        if len(self.objectives) > 1:
+            raise InvalidProblem("gradients are told of a study's only objective")
+        if not any(isinstance(p, FloatParameter) for p in self.space.parameters):
+            raise InvalidProblem(
+                "gradients are told with respect to float parameters, and the space has none"
+            )
 
     def _check_preference(self) -> None:
         if len(self.objectives) > 1 or self.constraints:
@@ -146,6 +159,11 @@ class Problem(Wire):
     def by_preference(self) -> bool:
         """Whether answers of a person count, and no metric."""
         return self.objectives[0].by == "preference"
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the objective's derivatives are told with it."""
+        return self.objectives[0].gradients
 
 
 def check_metric_name(name: str) -> None:

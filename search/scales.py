@@ -178,6 +178,15 @@ def scale_of(parameter: Parameter) -> Scale:
             return Permutations(parameter.items)
 
 
+def stretch(parameter: FloatParameter, value: float) -> float:
+    """How fast the parameter's value grows along the unit interval, at the value."""
+    if parameter.step is not None:
+        return parameter.step * (parameter.steps + 1)
+    if parameter.log:
+        return value * (math.log(parameter.high) - math.log(parameter.low))
+    return parameter.high - parameter.low
+
+
 def _choice(parameter: ChoiceParameter) -> Levels:
     choices = tuple(parameter.choices)
     # True equals 1 for Python, but not as a choice.

@@ -32,6 +32,7 @@ class Feature(StrEnum):
     SEVERAL_OBJECTIVES = "several_objectives"
     OUTCOME_CONSTRAINTS = "outcome_constraints"
     CONTEXTS = "contexts"
+    GRADIENTS = "gradients"
     PARAMETER_CONSTRAINTS = "parameter_constraints"
     PREFERENCES = "preferences"
     PRIORS = "priors"
@@ -170,6 +171,8 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
         yield Feature.PRIORS, "it does not take priors on parameters, or weights of choices"
     if problem.by_preference:
         yield Feature.PREFERENCES, "it learns from metrics, not from preferences"
+    if problem.has_gradients:
+        yield Feature.GRADIENTS, "it does not learn from derivatives of the objective"
     if problem.context:
         yield Feature.CONTEXTS, "it does not take a context that is given with the ask"
     if problem.earlier:

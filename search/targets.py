@@ -47,7 +47,7 @@ def half_ranked(losses: Floats) -> Floats:
     s is the root mean square of the good half about m, z the quantiles of the upper half of a
     normal distribution.  Song and others, "The Vizier Gaussian Process Bandit Algorithm", 2024.
     """
-    middle, spread = _good_half(losses)
+    middle, spread = middle_and_spread(losses)
     if spread == 0:
         return losses
     half = len(losses) / 2
@@ -64,7 +64,7 @@ def fenced(losses: Floats) -> Floats:
 
     A loss of 1e12 among others near 1 is as bad as can be, and says no more than that.
     """
-    middle, spread = _good_half(losses)
+    middle, spread = middle_and_spread(losses)
     return losses if spread == 0 else np.minimum(losses, middle + FENCE * spread)
 
 
@@ -90,7 +90,7 @@ def telling(losses: Sequence[float], limit: int, rng: np.random.Generator) -> li
     return sorted([*order[: limit // 3].tolist(), *others.tolist()])
 
 
-def _good_half(losses: Floats) -> tuple[float, float]:
+def middle_and_spread(losses: Floats) -> tuple[float, float]:
     """The median, and how far losses at most as high deviate from it (root mean square)."""
     middle = float(np.median(losses))
     good = losses[losses <= middle]

@@ -40,6 +40,8 @@ class Trial:
     `values` holds the trial's value of each metric: what `tell` gave, else what the objective
     reads from the measurements.  `measurements` is in order of step.  `errors` holds the standard
     error of a value, in its units, where one is known; `context` what was given with the ask.
+    `gradients` holds derivatives of the objective's value with respect to float parameters, in the
+    units of both, for those of which they were told.
     `until` is the step up to which it was planned to run, None for a full run.
     """
 
@@ -49,6 +51,7 @@ class Trial:
     measurements: Sequence[Measurement] = ()
     values: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
+    gradients: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, JSON] = field(default_factory=dict)
     parent: int | None = None
     attempt: int = 0

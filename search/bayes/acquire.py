@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
-from search.bayes.anchored import Anchored, Observed
+from search.bayes.anchored import Anchored, Solvable
 from search.candidates import Candidates
 from search.maximise import maximise
 from search.scales import Floats
@@ -42,7 +41,7 @@ class Pick:
 
 
 def choose(
-    model: SingleTaskGP,
+    observed: Solvable,
     candidates: Candidates,
     *,
     best: Floats,
@@ -55,7 +54,6 @@ def choose(
     `best` holds the rows observed to be best, best first, and `effort` is how many candidates are
     scored for a point of a small batch.
     """
-    observed = Observed(model)
     baseline = contenders(observed)
     anchors = torch.cat([baseline, _features(candidates, pending[-MAX_PENDING:])])
     share = max(200, min(effort, effort * FULL_EFFORT // count))
@@ -74,7 +72,7 @@ def choose(
 
 
 def _score(
-    observed: Observed, anchors: Tensor, candidates: Candidates
+    observed: Solvable, anchors: Tensor, candidates: Candidates
 ) -> Callable[[Floats], Floats]:
     acquisition = qLogNoisyExpectedImprovement(
         model=Anchored(observed, anchors),
@@ -95,7 +93,7 @@ def _score(
     return score
 
 
-def contenders(observed: Observed) -> Tensor:
+def contenders(observed: Solvable) -> Tensor:
     """The observed points that may be the best, at most MAX_BASELINE: those that most often were.
 
     The rest would only make the acquisition dearer.  (BoTorch's prune_inferior_points does the

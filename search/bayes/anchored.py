@@ -6,6 +6,7 @@ candidate, r + 1 solves where one is new.  Here the anchors are solved once, so 
 candidates among n observations costs O(b n (n + r)) instead of O(b r n^2).
 """
 
+from abc import ABC, abstractmethod
 from copy import copy
 from typing import Any
 
@@ -23,7 +24,30 @@ from torch import Tensor
 NUGGET = 1e-6
 
 
-class Observed:
+class Solvable(ABC):
+    """What observations at points X say of a function that has prior variance 1."""
+
+    X: Tensor
+
+    @abstractmethod
+    def cross(self, A: Tensor, B: Tensor) -> Tensor:
+        """The prior covariance of two sets of points, |A| x |B|."""
+
+    @abstractmethod
+    def solve(self, A: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior mean at the points, and V: V'V is the covariance that is explained."""
+
+    def joint(self, A: Tensor, V: Tensor) -> Tensor:
+        """The posterior covariance of points whose V is known, safe to factor."""
+        return self.cross(A, A) - V.T @ V + NUGGET * torch.eye(len(A)).to(A)
+
+    def marginal(self, A: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior mean and standard deviation at each point."""
+        mean, V = self.solve(A)
+        return mean, (1 - V.square().sum(0)).clamp_min(1e-12).sqrt()
+
+
+class Observed(Solvable):
     """The observations of a fitted model, factored once.
 
     L L' = K(X, X) + noise, and a = (L L')^-1 (y - m).
@@ -31,7 +55,7 @@ class Observed:
 
     def __init__(self, model: SingleTaskGP) -> None:
         self.kernel = model.covar_module
-        self.X: Tensor = model.train_inputs[0]
+        self.X = model.train_inputs[0]
         self.mean: Tensor = model.mean_module.constant.detach()
         self.noise: Tensor = model.likelihood.noise.detach()
         noise = self.noise * torch.eye(len(self.X)).to(self.X)
@@ -60,23 +84,13 @@ class Observed:
         K = self.cross(self.X, A)
         return self.mean + K.T @ self.a, torch.linalg.solve_triangular(self.L, K, upper=False)
 
-    def joint(self, A: Tensor, V: Tensor) -> Tensor:
-        """The posterior covariance of points whose V is known, safe to factor."""
-        return self.cross(A, A) - V.T @ V + NUGGET * torch.eye(len(A)).to(A)
-
-    def marginal(self, A: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior mean and standard deviation at each point."""
-        mean, V = self.solve(A)
-        # Every point has prior variance 1.
-        return mean, (1 - V.square().sum(0)).clamp_min(1e-12).sqrt()
-
 
 class Anchored(GPyTorchModel):
     """The model, for an acquisition function that asks for [anchors, one new point] only."""
 
     num_outputs = 1
 
-    def __init__(self, observed: Observed, anchors: Tensor) -> None:
+    def __init__(self, observed: Solvable, anchors: Tensor) -> None:
         super().__init__()
         self._observed, self._anchors = observed, anchors
         self._mean, self._V = observed.solve(anchors)

@@ -19,6 +19,7 @@ from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
 from search.bayes.acquire import Pick, choose
+from search.bayes.anchored import Observed
 from search.bayes.model import build, fit
 from search.bayes.warm import Last, plan_fit, write
 from search.candidates import Candidates
@@ -106,7 +107,7 @@ def suggest(settings: BoTorch, history: History, count: int) -> Batch:
             known = Known.of(cube, taught, rng)
             fitted = known.model(history, settings.fit_evaluations, rng)
             picks = choose(
-                fitted.gp,
+                Observed(fitted.gp),
                 Candidates(
                     cube,
                     cube.encode(history.taken()),

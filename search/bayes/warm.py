@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from search.bayes.model import Hyperparameters, cold_starts
 from search.searcher import History, Memo
@@ -48,13 +49,21 @@ def plan_fit(history: History, free: int, results: int, evaluations: int) -> Fit
     cold = cold_starts(free)
     if last is None or len(last.at.lengths) != free:
         return FitPlan(cold, evaluations, results, results)
-    if not last.sought <= results < SEEK_GROWTH * last.sought:
+    due = refit(results, last.polished, last.sought)
+    if due == "seek":
         # Batches take turns with the cold starts.
         starts = [last.at, cold[history.batch % len(cold)]]
         return FitPlan(starts, evaluations, results, results)
-    if not last.polished <= results < POLISH_GROWTH * last.polished:
+    if due == "polish":
         return FitPlan([last.at], max(1, evaluations // POLISH_SHARE), results, last.sought)
     return FitPlan([last.at], 0, last.polished, last.sought)
+
+
+def refit(results: int, polished: int, sought: int) -> Literal["seek", "polish", "keep"]:
+    """What is due when there are so many results, and were so many at the last fits."""
+    if not sought <= results < SEEK_GROWTH * sought:
+        return "seek"
+    return "keep" if polished <= results < POLISH_GROWTH * polished else "polish"
 
 
 def read(memo: Memo | None) -> Last | None:

@@ -37,7 +37,8 @@ class AutoSearcher(Searcher):
 
     def objections(self, problem: Problem) -> tuple[str, ...]:
         # Sobol points can stand in for a model, but what they leave aside they do not serve.
-        return refusals(problem) if problem.earlier and not any(choices(problem)) else ()
+        informed = problem.earlier or problem.has_gradients
+        return refusals(problem) if informed and not any(choices(problem)) else ()
 
     def suggest(self, history: History, count: int) -> Batch:
         choice = choose(history.problem, len(history.trials))

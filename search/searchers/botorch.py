@@ -22,6 +22,8 @@ SURROGATES_SERVE = frozenset({Feature.CONDITIONS})
 class BoTorch(Searcher):
     """Gaussian processes, one for every metric, and an acquisition function by name.
 
+    With gradients: a Gaussian process of the objective and its derivatives.
+
     By preference: a Gaussian process of what the answers prefer, and the expected utility of the
     better of two configs, the best so far and the next one to compare with it.
 
@@ -41,6 +43,7 @@ class BoTorch(Searcher):
     features: ClassVar[frozenset[Feature]] = frozenset(
         {
             Feature.CONDITIONS,
+            Feature.GRADIENTS,
             Feature.OUTCOME_CONSTRAINTS,
             Feature.PARAMETER_CONSTRAINTS,
             Feature.PREFERENCES,
@@ -100,12 +103,19 @@ class BoTorch(Searcher):
 
             return transfer.suggest(self, history, count)
         if self.plain(history.problem):
-            from search.bayes.suggest import suggest
-
-            return suggest(self, history, count)
+            return self._plainly(history, count)
         from search.bayes.general import suggest as suggest_generally
 
         return suggest_generally(self, history, count)
+
+    def _plainly(self, history: History, count: int) -> Batch:
+        if history.problem.has_gradients:
+            from search.bayes.gradients import suggest_with_gradients
+
+            return suggest_with_gradients(self, history, count)
+        from search.bayes.suggest import suggest
+
+        return suggest(self, history, count)
 
     def plain(self, problem: Problem) -> bool:
         """Whether the quick way for one objective and nothing else will do."""

@@ -34,6 +34,7 @@ def objections(settings: BoTorch, problem: Problem) -> tuple[str, ...]:
         *_to_a_single_model(settings, problem),
         *_to_the_fidelity(settings, problem),
         *_to_preferences(settings, problem),
+        *_to_gradients(settings, problem),
     )
 
 
@@ -58,6 +59,20 @@ def _to_preferences(settings: BoTorch, problem: Problem) -> Iterator[str]:
         for name in ("cost", "input_noise", "fidelity", "surrogate"):
             if getattr(settings, name):
                 yield f"{name} needs a metric, not preferences"
+
+
+def _to_gradients(settings: BoTorch, problem: Problem) -> Iterator[str]:
+    if not problem.has_gradients:
+        return
+    if problem.constraints:
+        yield "with gradients it does not take constraints on outcomes"
+    if problem.earlier:
+        yield "with gradients it does not learn from earlier studies"
+    if settings.acquisition not in ("auto", "log_nei"):
+        yield f"with gradients it does not take acquisition {settings.acquisition!r}"
+    for name in ("cost", "input_noise", "fidelity", "surrogate"):
+        if getattr(settings, name):
+            yield f"with gradients it does not take {name}"
 
 
 def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[str]:

@@ -58,6 +58,7 @@ trial = Table(
     Column("tell_hash", LargeBinary),
     document("values", nullable=True),  # metric -> value, finite ones and "NaN", "Infinity", ...
     document("errors", nullable=True),  # metric -> the standard error of its value, where known
+    document("gradients", nullable=True),  # parameter -> derivative of the objective, where told
     document("context", nullable=True),  # what was given with the ask, where the study has any
     # the first objective's value, finite, for sorting and best; by preference there is none
     Column("objective", Double),

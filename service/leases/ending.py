@@ -45,6 +45,7 @@ with t as (
      set state = %(state)s, reason = %(reason)s, message = %(message)s,
          values = coalesce(%(values)s, trial.values), objective = %(objective)s,
          errors = coalesce(%(errors)s, trial.errors),
+         gradients = coalesce(%(gradients)s, trial.gradients),
          told_by = %(told_by)s, tell_hash = %(tell_hash)s, lost = trial.lost + %(lost)s,
          last_lease_id = case when %(forget)s then null else trial.last_lease_id end,
          priority = case when %(final)s then trial.priority else 10 end,
@@ -110,6 +111,7 @@ class Ending:
     values: Mapping[str, float | str] | None = None  # None: as they were
     objective: float | None = None
     errors: Mapping[str, float] | None = None  # None: as they were
+    gradients: Mapping[str, float] | None = None  # None: as they were
     told_by: UUID | None = None
     tell_hash: bytes | None = None
     exit: str | None = None
@@ -149,6 +151,7 @@ async def end(connection: AsyncConnection[Any], seen: Seen, ending: Ending) -> C
         "values": None if ending.values is None else Jsonb(dict(ending.values)),
         "objective": ending.objective,
         "errors": Jsonb(dict(ending.errors)) if ending.errors else None,
+        "gradients": Jsonb(dict(ending.gradients)) if ending.gradients else None,
         "told_by": ending.told_by,
         "tell_hash": ending.tell_hash,
         "lost": int(ending.lost),

@@ -174,4 +174,4 @@ async def _measured(
     if progress is None:
         return None, None
     measured = dict(zip(progress.names, progress.measured, strict=True))
-    return result_of(problem, Stopped(), measured), progress.reach
+    return result_of(problem, Stopped(), measured, progress.config), progress.reach

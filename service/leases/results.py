@@ -9,8 +9,11 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from search.errors import InvalidConfig
+from search.gradients import check_gradients
 from search.problem import Objective, Problem
 from search.trial import TrialState
+from search.values import Config, Value
 from service.errors import InvalidRequest
 from service.leases.rows import fetch
 from service.schemas.base import write_number
@@ -21,7 +24,7 @@ Outcome: TypeAlias = Completed | Stopped | Infeasible | Failed
 # `reach` is the last step of the latest attempt, or of the checkpoint that it went on from: what an
 # earlier attempt measured beyond it does not count.
 READ = """
-select t.state, t.attempt, t.told_by, t.tell_hash, t.reason, t.values,
+select t.state, t.attempt, t.told_by, t.tell_hash, t.reason, t.values, t.config,
        t.last_lease_id is not distinct from %(lease)s as latest,
        l.expires_at, l.request, r.reach, coalesce(v.names, '{}') as names,
        coalesce(v.measured, '{}') as measured
@@ -67,6 +70,7 @@ class Progress:
     tell_hash: bytes | None
     reason: str | None
     values: dict[str, float | str] | None
+    config: dict[str, Value]
     latest: bool  # the lease is the latest one that the trial had
     expires_at: datetime | None  # None: the lease is not held
     request: str | None
@@ -85,6 +89,7 @@ class Result:
     values: Mapping[str, float]
     objective: float | None
     errors: Mapping[str, float] = field(default_factory=dict)
+    gradients: Mapping[str, float] = field(default_factory=dict)
 
     def wire_values(self) -> dict[str, float | str]:
         """The values as JSON holds them."""
@@ -105,17 +110,22 @@ async def read_progress(
     return await fetch(connection, Progress, READ, values)
 
 
-def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float]) -> Result:
+def result_of(
+    problem: Problem, outcome: Outcome, measured: Mapping[str, float], config: Config
+) -> Result:
     """What the outcome makes of the trial: its values are those told, else those measured.
 
     A completed trial with an objective that is not finite is infeasible.  Raises InvalidRequest
     when a completed trial has no value at all for an objective, or an error of a value that it has
-    not.  By preference it needs no value, and one under the objective's name does not count.
+    not, or derivatives that its study or its config cannot have.  By preference it needs no value,
+    and one under the objective's name does not count.
     """
     told = outcome.values if isinstance(outcome, Completed | Stopped) else {}
     values = {**measured, **told}
     errors = outcome.errors if isinstance(outcome, Completed) else {}
     check_errors(errors, values, "outcome.errors")
+    gradients = outcome.gradients if isinstance(outcome, Completed) else {}
+    check_told_gradients(problem, config, gradients, "outcome.gradients")
     state, reason = TrialState(outcome.kind), getattr(outcome, "reason", None)
     if isinstance(outcome, Completed):
         needed = [] if problem.by_preference else problem.objectives
@@ -132,6 +142,7 @@ def result_of(problem: Problem, outcome: Outcome, measured: Mapping[str, float])
         values=values,
         objective=first if counts else None,
         errors=errors,
+        gradients=gradients,
     )
 
 
@@ -145,6 +156,18 @@ def check_errors(errors: Mapping[str, float], values: Mapping[str, float], field
         ]
         text = f"{field}: {', '.join(strays)} has no value of which this could be the error"
         raise InvalidRequest(text, errors=problems)
+
+
+def check_told_gradients(
+    problem: Problem, config: Config, gradients: Mapping[str, float], field: str
+) -> None:
+    """Raise InvalidRequest for derivatives that a trial of this config cannot have."""
+    try:
+        check_gradients(problem, config, gradients)
+    except InvalidConfig as error:
+        name = f"{field}.{error.parameter}" if error.parameter else field
+        problems = [{"in": "body", "field": name, "message": str(error), "kind": "gradient"}]
+        raise InvalidRequest(f"{name}: {error}", errors=problems) from None
 
 
 def _check_complete(objectives: Sequence[Objective], values: Mapping[str, float]) -> None:

@@ -75,8 +75,9 @@ async def _store(call: Call, problem: Problem, measured: Sequence[Measured]) -> 
 def hash_of(outcome: Outcome) -> bytes:
     """Equal for equal outcomes, whatever the order of their names."""
     body = outcome.model_dump(mode="json")
-    if not body.get("errors"):
-        body.pop("errors", None)  # a tell of before there were any is known again
+    for new in ("errors", "gradients"):
+        if not body.get(new):
+            body.pop(new, None)  # a tell of before there were any is known again
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()[:16]
 
@@ -97,7 +98,7 @@ async def _end(
     call: Call, problem: Problem, progress: Progress, outcome: Outcome, told: bytes
 ) -> Verdict | None:
     measured = dict(zip(progress.names, progress.measured, strict=True))
-    result = result_of(problem, outcome, measured)
+    result = result_of(problem, outcome, measured, progress.config)
     seen = Seen(
         trial_id=call.trial.id,
         state=TrialState(progress.state),
@@ -123,6 +124,7 @@ def _ending(
         values=result.wire_values(),
         objective=result.objective,
         errors=result.errors,
+        gradients=result.gradients,
         told_by=call.lease_id,
         tell_hash=told,
         exit=getattr(outcome, "exit", None),

@@ -70,5 +70,13 @@ StandardErrors: TypeAlias = Annotated[
     dict[MetricName, Annotated[float, Field(ge=0)]],
     Field(max_length=200, description="the standard error of a value, in its units, where known"),
 ]
+Gradients: TypeAlias = Annotated[
+    dict[MetricName, float],
+    Field(
+        max_length=100,
+        description="parameter -> derivative of the objective's value with respect to it, in the "
+        "units of both: for active float parameters, in a study whose objective has gradients",
+    ),
+]
 Step: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
 ConfigBody: TypeAlias = Annotated[dict[str, Value], Field(max_length=100)]

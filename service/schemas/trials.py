@@ -9,6 +9,7 @@ from pydantic import Field
 from service.schemas.base import (
     Body,
     ConfigBody,
+    Gradients,
     LongText,
     Measured,
     MetricName,
@@ -154,6 +155,7 @@ class Completed(Body):
     kind: Literal["completed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
     errors: StandardErrors = {}
+    gradients: Gradients = {}
     log_tail: LongText | None = None
 
 
@@ -230,6 +232,7 @@ class ImportedTrial(Body):
     state: Literal["completed", "stopped", "infeasible", "failed"] = "completed"
     values: Annotated[dict[MetricName, Measured], Field(max_length=200)] = {}
     errors: StandardErrors = {}
+    gradients: Gradients = {}
     measurements: Annotated[list[MeasurementBody], Field(max_length=MAX_MEASUREMENTS)] = []
     reason: Reason | None = None
     tags: Tags = []
@@ -295,6 +298,9 @@ class TrialItem(Body):
     context: Annotated[ConfigBody, Field(description="what was given with the ask")]
     values: dict[str, Measured]
     errors: Annotated[dict[str, float], Field(description="standard errors that were told")]
+    gradients: Annotated[
+        dict[str, float], Field(description="parameter -> derivative of the objective, as told")
+    ]
     origin: dict[str, Any]
     attempt: int
     last_step: int | None

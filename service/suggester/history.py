@@ -17,8 +17,8 @@ from service.schemas.base import NON_FINITE
 # One statement, one snapshot: versions grow under the lock of study_counter, so that whatever was
 # committed up to this version is here.
 CHANGED = """
-select k.version, t.number, t.config, t.state, t.values, t.errors, t.context, t.origin, p.number,
-       t.attempt, t.planned, curve.steps, curve.points, curve.times
+select k.version, t.number, t.config, t.state, t.values, t.errors, t.gradients, t.context, t.origin,
+       p.number, t.attempt, t.planned, curve.steps, curve.points, curve.times
   from study_counter k
   left join trial t on t.study_id = k.study_id and t.changed_version > %(since)s
   left join trial p on p.id = t.parent_id
@@ -73,8 +73,8 @@ async def read_changed(
 
 
 def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
-    _, number, config, state, values, errors, context, origin, parent, attempt, *rest = row
-    planned, steps, points, times = rest
+    _, number, config, state, values, errors, gradients, context, origin, *rest = row
+    parent, attempt, planned, steps, points, times = rest
     return Trial(
         number=number,
         config=config,
@@ -82,6 +82,7 @@ def _trial(row: tuple[Any, ...], metric: str | None) -> Trial:
         measurements=_curve(metric, steps or (), points or (), times or ()),
         values={name: _number(value) for name, value in (values or {}).items()},
         errors=errors or {},
+        gradients=gradients or {},
         origin=origin,
         parent=parent,
         attempt=attempt,

@@ -12,7 +12,7 @@ from search.problem import Problem
 from search.values import Value
 from service.errors import ConfigExists, InvalidRequest, LimitExceeded
 from service.leases.metrics import MAX_METRICS, Measured, rows_of
-from service.leases.results import Result, check_errors, result_of
+from service.leases.results import Result, check_errors, check_told_gradients, result_of
 from service.schemas.trials import Completed, Failed, ImportedTrial, Infeasible, Stopped
 from service.trials.context import check_context, stored
 from service.trials.enqueue import Place, check_configs, check_new, take_numbers
@@ -23,11 +23,11 @@ ORIGIN = {"by": "import"}
 INSERT = """
 with made as (
   insert into trial (public_id, study_id, number, spec_version, state, config, context,
-                     config_hash, replicate, origin, values, errors, objective, reason, tags,
-                     changed_version, finished_at)
+                     config_hash, replicate, origin, values, errors, gradients, objective, reason,
+                     tags, changed_version, finished_at)
   values (%(public)s, %(study)s, %(number)s, %(spec)s, %(state)s, %(config)s, %(context)s,
-          %(hash)s, %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(objective)s, %(reason)s,
-          %(tags)s, %(version)s, clock_timestamp())
+          %(hash)s, %(replicate)s, %(origin)s, %(values)s, %(errors)s, %(gradients)s, %(objective)s,
+          %(reason)s, %(tags)s, %(version)s, clock_timestamp())
   returning id, study_id
 ), stored as (
   insert into metric (trial_id, metric_id, step, attempt, value, elapsed)
@@ -77,7 +77,10 @@ async def import_trials(
         check_context(study.problem.context, trial.context, f"trials.{place}.context")
         for place, trial in enumerate(trials)
     ]
-    results = [_result(study.problem, trial, place) for place, trial in enumerate(trials)]
+    results = [
+        _result(study.problem, trial, config, place)
+        for place, (trial, config) in enumerate(zip(trials, configs, strict=True))
+    ]
     hashes = [config_hash(*pair) for pair in zip(configs, contexts, strict=True)]
     if not replicate:
         await check_new(connection, study.id, hashes)
@@ -100,27 +103,33 @@ async def import_trials(
     return [Place(row["public"], row["number"]) for row in rows]
 
 
-def _result(problem: Problem, trial: ImportedTrial, place: int) -> Result:
+def _result(
+    problem: Problem, trial: ImportedTrial, config: Mapping[str, Value], place: int
+) -> Result:
     measured: dict[str, float] = {}
     for measurement in sorted(trial.measurements, key=lambda m: m.step):
         measured.update(measurement.values)
-    _check_errors(trial, measured, f"trials.{place}.errors")
+    _check_state(trial, f"trials.{place}")
+    check_errors(trial.errors, {**measured, **trial.values}, f"trials.{place}.errors")
+    check_told_gradients(problem, config, trial.gradients, f"trials.{place}.gradients")
     outcomes: Mapping[str, Completed | Stopped | Infeasible | Failed] = {
-        "completed": Completed(values=trial.values, errors=trial.errors),
+        "completed": Completed(values=trial.values, errors=trial.errors, gradients=trial.gradients),
         "stopped": Stopped(values=trial.values, reason=trial.reason),
         "infeasible": Infeasible(reason=trial.reason or "infeasible"),
         "failed": Failed(),
     }
     try:
-        return result_of(problem, outcomes[trial.state], measured)
+        return result_of(problem, outcomes[trial.state], measured, config)
     except InvalidRequest as error:
         raise InvalidRequest(f"trials.{place}.values: {error.detail}") from None
 
 
-def _check_errors(trial: ImportedTrial, measured: Mapping[str, float], field: str) -> None:
-    if trial.errors and trial.state != "completed":
-        raise InvalidRequest(f"{field}: only a completed trial has them, not a {trial.state} one")
-    check_errors(trial.errors, {**measured, **trial.values}, field)
+def _check_state(trial: ImportedTrial, field: str) -> None:
+    for name in ("errors", "gradients"):
+        if getattr(trial, name) and trial.state != "completed":
+            raise InvalidRequest(
+                f"{field}.{name}: only a completed trial has them, not a {trial.state} one"
+            )
 
 
 def _row(
@@ -139,6 +148,7 @@ def _row(
         "origin": Jsonb(ORIGIN),
         "values": Jsonb(result.wire_values()),
         "errors": Jsonb(dict(result.errors)) if result.errors else None,
+        "gradients": Jsonb(dict(result.gradients)) if result.gradients else None,
         "objective": result.objective,
         "reason": trial.reason or result.reason,
         "tags": trial.tags,

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
+from search.gradients import differentiable
 from service.db.rows import Row, fetch_all
 from service.http.cursors import encode
 from service.http.streams import begun
@@ -34,7 +35,13 @@ FIXED = (
     "tags",
 )
 # Parts of a trial that take columns, and how those are headed.
-HEADS = {"config": "config", "context": "context", "values": "metric", "errors": "error"}
+HEADS = {
+    "config": "config",
+    "context": "context",
+    "values": "metric",
+    "errors": "error",
+    "gradients": "gradient",
+}
 METRICS = """
 select n.name, exists (select from trial t where t.study_id = n.study_id and t.errors ? n.name)
        as has_errors
@@ -59,7 +66,8 @@ async def csv_lines(
 ) -> AsyncIterator[str]:
     """A header and a line for each trial; a column for each parameter and each metric told.
 
-    Metrics have a column for their standard errors where any trial has one.
+    Metrics have a column for their standard errors where any trial has one, float parameters one
+    for the objective's derivatives where those are told.
     """
     async with needs.cold() as connection:
         rows = await fetch_all(connection, METRICS, {"study": study_id})
@@ -68,6 +76,7 @@ async def csv_lines(
         "context": [parameter.name for parameter in spec.problem.context],
         "values": [row["name"] for row in rows],
         "errors": [row["name"] for row in rows if row["has_errors"]],
+        "gradients": differentiable(spec.problem),
     }
     found = await begun(_rows(needs, study_id, wanted))
     yield _line([*FIXED, *_heads(columns)])

@@ -12,8 +12,8 @@ from service.schemas.trials import AttemptItem, CheckpointOffer, Trial, TrialIte
 # The last step is looked up metric by metric: the end of each in the primary key, however long.
 COLUMNS = """
 select t.id, t.public_id, s.public_id as study, t.number, t.state, t.config, t.context, t.values,
-       t.errors, t.objective, t.origin, t.attempt, t.reason, t.tags, t.created_at, t.started_at,
-       t.finished_at, t.changed_version, a.worker, parent.public_id as parent,
+       t.errors, t.gradients, t.objective, t.origin, t.attempt, t.reason, t.tags, t.created_at,
+       t.started_at, t.finished_at, t.changed_version, a.worker, parent.public_id as parent,
        retried.public_id as retry_of,
        (select max(ends.step)
           from metric_name named
@@ -104,9 +104,12 @@ _SAME = (
 )
 
 
+_DOCUMENTS = ("context", "values", "errors", "gradients")
+
+
 def _fields(row: Row) -> dict[str, Any]:
     same = {name: row[name] for name in _SAME}
-    documents = {name: row[name] or {} for name in ("context", "values", "errors")}
+    documents = {name: row[name] or {} for name in _DOCUMENTS}
     return {**same, **documents, "id": row["public_id"]}
 
 

@@ -14,7 +14,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from search.encoding import config_key
-from search.parameters import ChoiceParameter
+from search.gradients import check_gradients, differentiable
+from search.parameters import ChoiceParameter, FloatParameter
 from search.problem import Objective, OutcomeConstraint, Problem
 from search.registry import SearcherSettings
 from search.searcher import MAX_MEMO_BYTES, Batch, Feature, History, Memo, Searcher, unsupported
@@ -89,8 +90,20 @@ def ended(problem: Problem, number: int, config: Config, origin: object) -> Tria
         state=state,
         measurements=curve if measured else (),
         values=values(problem, loss + 0.5**3) if measured else {},
+        gradients=gradients(problem, config) if state is TrialState.COMPLETED else {},
         origin=origin,
     )
+
+
+def gradients(problem: Problem, config: Config) -> dict[str, float]:
+    """Derivatives with respect to some of the parameters, where they are told."""
+    slopes = {
+        name: math.sin(1e4 * config[name])
+        for name in differentiable(problem)
+        if name in config and outcome({name: config[name]}) < 0.8
+    }
+    check_gradients(problem, config, slopes)
+    return slopes
 
 
 @cache
@@ -116,8 +129,11 @@ def study(
     return Study(problem, tuple(trials), memo, batches)
 
 
-def serves(searcher: Searcher, name: str) -> bool:
+def serves(searcher: Searcher, name: str, objectives: tuple[Objective, ...] = LOSS) -> bool:
     """Whether the searcher takes studies of this space; only of plain ones it must."""
+    floats = any(isinstance(p, FloatParameter) for p in space(name).parameters)
+    if objectives[0].gradients and not floats:
+        return False  # no study can have both
     problem = Problem(space=space(name), objectives=[Objective(metric="loss")])
     return name in SPACES or name in TINY or not unsupported(problem, searcher)
 
@@ -149,7 +165,7 @@ class SearcherContract:
     def pytest_generate_tests(self, metafunc):
         for argument, names in (("name", self.spaces), ("tiny", (*TINY, *TINY_CONSTRAINED))):
             if argument in metafunc.fixturenames:
-                served = [name for name in names if serves(self.searcher, name)]
+                served = [name for name in names if serves(self.searcher, name, self.objectives)]
                 metafunc.parametrize(argument, served)
 
     def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):

@@ -154,7 +154,9 @@ def test_pending_points_keep_others_away():
     def first(pending):
         torch.manual_seed(0)
         candidates = Candidates(cube, cube.encode([]), rng)
-        (pick,) = choose(model, candidates, best=rows[1:2], pending=pending, count=1, effort=2000)
+        (pick,) = choose(
+            Observed(model), candidates, best=rows[1:2], pending=pending, count=1, effort=2000
+        )
         return float(pick.row[0])
 
     alone = first(np.empty((0, 1)))
@@ -168,7 +170,14 @@ def test_a_batch_is_one_joint_choice():
     model = observed_at(rows.tolist(), [-1.0, 1.0, 0.8, -1.0], lengths=(0.2,))
     candidates = Candidates(cube, cube.encode([]), rng)
     picks = list(
-        choose(model, candidates, best=rows[1:2], pending=np.empty((0, 1)), count=4, effort=2000)
+        choose(
+            Observed(model),
+            candidates,
+            best=rows[1:2],
+            pending=np.empty((0, 1)),
+            count=4,
+            effort=2000,
+        )
     )
     points = sorted(float(pick.row[0]) for pick in picks)
     assert min(np.diff(points)) > 0.01

@@ -18,6 +18,7 @@ from search.trial import Trial, TrialState
 X, Y = (FloatParameter(name=name, low=0, high=1) for name in "xy")
 SPACE = SearchSpace(parameters=[X, Y])
 LOSS = [Objective(metric="loss")]
+STEEP = [Objective(metric="loss", gradients=True)]
 TWO = [*LOSS, Objective(metric="seconds")]
 TASTE = [Objective(metric="taste", goal="maximize", by="preference")]
 SIX = [Objective(metric=f"m{k}") for k in range(6)]
@@ -61,6 +62,7 @@ def kind(study: Problem, trials: int) -> str | None:
         (problem(), "gp", "gp"),
         (problem(objectives=TASTE), "botorch", "botorch"),
         (problem(context=TASK), "gp", "gp"),
+        (problem(objectives=STEEP), "botorch", "botorch"),
         (problem(objectives=TWO), "botorch", "nsga2"),
         (problem(objectives=SIX), "botorch", "nsga2"),
         (problem(objectives=TWO, constraints=BOUND), "botorch", "nsga2"),
@@ -93,6 +95,7 @@ def test_every_row_can_be_reached():
         problem(earlier=BEFORE),
         problem(objectives=TASTE),
         problem(objectives=NOISY),
+        problem(objectives=STEEP),
         problem(
             space=SearchSpace(parameters=[replace(X, prior=Normal(mean=0.3, sd=0.1)), Y]),
             objectives=TWO,
@@ -125,6 +128,7 @@ def test_where_no_model_serves_the_study_sobol_does_and_says_why():
 def test_what_was_given_to_be_used_is_used_or_refused():
     assert unsupported(problem(earlier=BEFORE), AutoSearcher()) == ()
     assert unsupported(problem(earlier=BEFORE, objectives=TWO), AutoSearcher())
+    assert unsupported(problem(objectives=STEEP, context=TASK), AutoSearcher())
     batch = AutoSearcher().suggest(History(problem=problem(earlier=BEFORE)), 6)
     assert {s.origin["by"] for s in batch.suggestions} == {"botorch", "sobol"}
     told = {s.origin["auto"] for s in batch.suggestions}

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def frame(trials: Iterable[TrialInfo]) -> "pd.DataFrame":
     """A row for each trial, indexed by number; raises MissingPackage.
 
-    Metrics are columns `value.<metric>`, standard errors `error.<metric>`, parameters
-    `config.<name>`, what was given with the ask `context.<name>`, in the order of appearance.
+    Metrics are columns `value.<metric>`, standard errors `error.<metric>`, derivatives
+    `gradient.<name>`, parameters `config.<name>`, what was given with the ask `context.<name>`, in
+    the order of appearance.
     """
     try:
         import pandas as pd
@@ -34,6 +35,7 @@ def _row(trial: TrialInfo) -> dict[str, Any]:
         "state": trial.state,
         **{f"value.{name}": value for name, value in trial.values.items()},
         **{f"error.{name}": error for name, error in trial.errors.items()},
+        **{f"gradient.{name}": slope for name, slope in trial.gradients.items()},
         **{f"config.{name}": value for name, value in trial.config.items()},
         **{f"context.{name}": value for name, value in trial.context.items()},
         "last_step": trial.last_step,

@@ -11,8 +11,9 @@ def trial_to_json(trial: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(trial)
     if "values" in body:
         body["values"] = _numbers(body["values"])
-    if "errors" in body:
-        body["errors"] = {name: float(error) for name, error in body["errors"].items()}
+    for part in ("errors", "gradients"):
+        if part in body:
+            body[part] = {name: float(number) for name, number in body[part].items()}
     if "measurements" in body:
         body["measurements"] = [
             {**m, "values": _numbers(m["values"])} for m in body["measurements"]

@@ -20,11 +20,14 @@ FAILURE_PATIENCE = Retry(patience=60.0)
 
 
 def completed(
-    values: Mapping[str, float], errors: Mapping[str, float] | None = None
+    values: Mapping[str, float],
+    errors: Mapping[str, float] | None = None,
+    gradients: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """The trial ran to its end; the standard errors of its values travel where there are any."""
+    """The trial ran to its end; standard errors and derivatives travel where there are any."""
     outcome = {"kind": "completed", "values": write_numbers(values)}
-    return outcome | ({"errors": dict(errors)} if errors else {})
+    more = {"errors": errors, "gradients": gradients}
+    return outcome | {name: dict(given) for name, given in more.items() if given}
 
 
 def stopped(reason: str | None) -> dict[str, Any]:

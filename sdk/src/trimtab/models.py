@@ -80,6 +80,7 @@ class ObjectiveInfo(Wire):
     reference: float | None = None
     by: str = "metric"
     noisy: bool = False
+    gradients: bool = False
 
 
 class BudgetInfo(Wire):
@@ -238,8 +239,9 @@ class TrialInfo(Wire):
     """A trial as it stood when it was read.
 
     `values` are its metrics: what it was told with, else its last ones; `errors` the standard
-    errors that were told with them.  What a list leaves out
-    (message, notes, attributes, attempts, checkpoint) is there when the trial was read by itself.
+    errors that were told with them, `gradients` the derivatives by parameter.  What a list leaves
+    out (message, notes, attributes, attempts, checkpoint) is there when the trial was read by
+    itself.
     """
 
     id: str
@@ -250,6 +252,7 @@ class TrialInfo(Wire):
     context: Config = {}
     values: dict[str, float] = {}
     errors: dict[str, float] = {}
+    gradients: dict[str, float] = {}
     origin: dict[str, Any] = {}
     attempt: int = 0
     last_step: int | None = None

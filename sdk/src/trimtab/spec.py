@@ -20,6 +20,7 @@ class Objective:
     read: Literal["last", "best"] = "last"
     reference: float | None = None
     noisy: bool = False
+    gradients: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The objective as it travels."""
@@ -29,7 +30,8 @@ class Objective:
             "read": self.read,
             "reference": _finite(self.metric, self.reference),
         }
-        return body | ({"noisy": True} if self.noisy else {})  # new: not every server knows it
+        new = {"noisy": self.noisy, "gradients": self.gradients}  # not every server knows them
+        return body | {name: True for name, wanted in new.items() if wanted}
 
 
 def Minimize(  # noqa: N802 - reads as what it is
@@ -38,15 +40,17 @@ def Minimize(  # noqa: N802 - reads as what it is
     read: Literal["last", "best"] = "last",
     reference: float | None = None,
     noisy: bool = False,
+    gradients: bool = False,
 ) -> Objective:
     """Make the metric small.
 
     `read` says which of a trial's measurements counts: the last step's, or the best over its
     steps.  With several objectives, `reference` is the worst value worth having.  `noisy` says that
     the same config gives another value each time: `study.best` is then the trial of which a model
-    expects most, not the luckiest one.
+    expects most, not the luckiest one.  `gradients` says that trials are told with the metric's
+    derivatives with respect to float parameters: `trial.complete(loss=0.3, gradients={"lr": -4})`.
     """
-    return Objective(metric, "minimize", read, reference, noisy)
+    return Objective(metric, "minimize", read, reference, noisy, gradients)
 
 
 def Maximize(  # noqa: N802
@@ -55,9 +59,10 @@ def Maximize(  # noqa: N802
     read: Literal["last", "best"] = "last",
     reference: float | None = None,
     noisy: bool = False,
+    gradients: bool = False,
 ) -> Objective:
     """Make the metric large; the arguments are those of Minimize."""
-    return Objective(metric, "maximize", read, reference, noisy)
+    return Objective(metric, "maximize", read, reference, noisy, gradients)
 
 
 @dataclass(frozen=True, slots=True)

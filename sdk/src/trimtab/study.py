@@ -109,10 +109,11 @@ class Study(Judging):
         /,
         *,
         errors: Metrics | None = None,
+        gradients: Metrics | None = None,
         **metrics: SupportsFloat,
     ) -> None:
         """End a trial of `ask`: `study.tell(trial, accuracy=0.9)` is trial.complete(...)."""
-        trial.complete(values, errors=errors, **metrics)
+        trial.complete(values, errors=errors, gradients=gradients, **metrics)
 
     def trials(self, *, context: Config | None = None, worker: str | None = None) -> TrialLoop:
         """Trials to run here, one after another, until the study has ended.
@@ -360,7 +361,7 @@ class Study(Judging):
         """Bring in trials that ran elsewhere, for the searcher to learn from.
 
         Each is `{"config": ..., "values": {...}}`, with `errors` (standard errors of the values),
-        `context`, `state`, `measurements`, `reason` and `tags` if one likes.
+        `gradients`, `context`, `state`, `measurements`, `reason` and `tags` if one likes.
         """
         from trimtab._import import trial_to_json
 

@@ -171,19 +171,23 @@ class Trial:
         /,
         *,
         errors: Metrics | None = None,
+        gradients: Metrics | None = None,
         **metrics: SupportsFloat,
     ) -> Told:
         """End the trial: it ran to its end.  Values not given are read from its measurements.
 
         `errors` are standard errors of values, where they are known, as of a mean over folds:
         `trial.complete(loss=0.31, errors={"loss": 0.02})`.  In a loop or a `with` block this is the
-        last statement of the body.  A metric that is called errors goes into the mapping `values`.
+        last statement of the body.  Where the objective has gradients, `gradients` are its
+        derivatives with respect to float parameters, in the units of both, as many as are known:
+        `trial.complete(loss=0.31, gradients={"lr": -4.2})`.  A metric that is called errors or
+        gradients goes into the mapping `values`.
 
         A trial whose objective is not finite ends `infeasible`.  Raises InvalidRequest when a
         metric of the study was never measured; the trial then goes on.
         """
         given = _floats(values, metrics) if values or metrics else {}
-        return self.end(_outcomes.completed(given, _errors(errors)))
+        return self.end(_outcomes.completed(given, _errors(errors), _gradients(gradients)))
 
     def stopped(self, reason: str | None = None) -> Told:
         """End the trial before its end; its measurements count."""
@@ -314,6 +318,16 @@ def _errors(errors: Metrics | None) -> dict[str, float]:
     for name, error in found.items():
         if not 0 <= error < math.inf:
             raise ValueError(f"errors: expected a standard error >= 0 of {name}, got {error}")
+    return found
+
+
+def _gradients(gradients: Metrics | None) -> dict[str, float]:
+    if gradients is not None and not isinstance(gradients, Mapping):
+        raise TypeError('gradients: expected derivatives by parameter, as in {"lr": -4.2}')
+    found = {name: _float(name, slope) for name, slope in (gradients or {}).items()}
+    for name, slope in found.items():
+        if not math.isfinite(slope):
+            raise ValueError(f"gradients: expected a finite derivative for {name}, got {slope}")
     return found
 
 
