@@ -10,7 +10,7 @@ from scipy.stats.qmc import Sobol
 from search.encoding import Cube
 from search.explain.activation import activated
 from search.explain.explanation import Dependence, PairDependence
-from search.explain.surrogate import Surrogate
+from search.explain.landscape import Landscape
 from search.scales import Floats, Levels
 
 CURVE, GRID = 21, 9  # values of a number: along a curve, and along each side of a grid
@@ -25,34 +25,34 @@ def sample(cube: Cube, size: int, rng: np.random.Generator) -> Floats:
     return found
 
 
-def affordable(surrogate: Surrogate, parameters: list[int]) -> int:
+def affordable(model: Landscape, parameters: list[int]) -> int:
     """Over how many configs to average, so that curves for these parameters stay in reach."""
-    cube = surrogate.known.joint.cube
+    cube = model.cube
     values = sum(len(levels(cube, j, CURVE)) for j in parameters)
-    return int(min(MOST, max(FEWEST, LIMIT // (len(surrogate.known) ** 2 * max(1, values)))))
+    return int(min(MOST, max(FEWEST, LIMIT // (len(model) ** 2 * max(1, values)))))
 
 
-def curve(surrogate: Surrogate, base: Floats, j: int) -> Dependence | None:
+def curve(model: Landscape, base: Floats, j: int) -> Dependence | None:
     """Along parameter j; None if it is never active."""
-    cube = surrogate.known.joint.cube
+    cube = model.cube
     rows, places = activated(cube, base, [j]), levels(cube, j, CURVE)
     if not len(rows):
         return None
     spread = np.tile(rows, (len(places), 1))
     spread[:, j] = np.repeat(places, len(rows))
-    mean, sd = (found.reshape(len(places), -1) for found in surrogate.moments(spread))
+    mean, sd = (found.reshape(len(places), -1) for found in model.moments(spread))
     return Dependence(
         parameter=cube.space.parameters[j].name,
         values=[cube.scales[j].value(float(u)) for u in places],
-        mean=[surrogate.metric(float(y)) for y in mean.mean(axis=1)],
-        sd=[float(one) * surrogate.aims.scale for one in sd.mean(axis=1)],
+        mean=[model.metric(float(y)) for y in mean.mean(axis=1)],
+        sd=[float(one) * model.scale for one in sd.mean(axis=1)],
         configs=len(rows),
     )
 
 
-def pair(surrogate: Surrogate, base: Floats, i: int, k: int) -> PairDependence | None:
+def pair(model: Landscape, base: Floats, i: int, k: int) -> PairDependence | None:
     """Along parameters i and k; None if they are never active together."""
-    cube = surrogate.known.joint.cube
+    cube = model.cube
     rows = activated(cube, base, [i, k])
     if not len(rows):
         return None
@@ -60,11 +60,11 @@ def pair(surrogate: Surrogate, base: Floats, i: int, k: int) -> PairDependence |
     grid = np.array([(u, v) for u in sides[0] for v in sides[1]])
     spread = np.tile(rows, (len(grid), 1))
     spread[:, i], spread[:, k] = np.repeat(grid, len(rows), axis=0).T
-    mean = surrogate.mean(spread).reshape(len(grid), -1).mean(axis=1)
+    mean = model.mean(spread).reshape(len(grid), -1).mean(axis=1)
     alive = cube.active(cube.snap(spread))[:, [i, k]].all(axis=1)
     exists = np.all(alive.reshape(len(grid), -1), axis=1)
     cells = [
-        surrogate.metric(float(y)) if e else None
+        model.metric(float(y)) if e else None
         for y, e in zip(mean, np.atleast_1d(exists), strict=True)
     ]
     width = len(sides[1])

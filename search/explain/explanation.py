@@ -80,6 +80,18 @@ class Diagnostics(Wire):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answers(Wire):
+    """How well the model tells which of two trials a person prefers, from the other answers.
+
+    `foretold` is the share of the `answers` that it gets right.
+    """
+
+    answers: int
+    foretold: float
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edge(Wire):
     """A bound at which the best trials crowd: `near` of the best `of`.
 
@@ -100,7 +112,9 @@ class Explanation(Wire):
     """What the trials say of a metric, and what a model makes of it.
 
     `trials` ended and teach something, `measured` of them with a value of their own.  `because`
-    says why there is no model; what it would have answered is then missing.
+    says why there is no model; what it would have answered is then missing.  By preference, the
+    metric is the utility that the answers speak for, `measured` trials were compared, and `answers`
+    stands in place of `diagnostics`.
     """
 
     metric: str
@@ -111,6 +125,7 @@ class Explanation(Wire):
     dependence: Sequence[Dependence] = ()
     pair: PairDependence | None = None
     diagnostics: Diagnostics | None = None
+    answers: Answers | None = None
     edges: Sequence[Edge] = ()
     warnings: Sequence[str] = ()
     because: str | None = None

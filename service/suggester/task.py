@@ -48,6 +48,7 @@ class Inquiry:
     metric: str
     problem: Problem
     trials: Sequence[Trial]
+    preferences: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

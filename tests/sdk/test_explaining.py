@@ -105,6 +105,14 @@ def test_bars_are_as_long_as_shares(share, length):
     assert bar(share) == "█" * length
 
 
+def test_of_preferences_it_says_how_many_answers_are_foretold(fake, study):
+    answers = {"answers": 20, "foretold": 0.85, "warning": None}
+    fake.script["/explanation"] = [answer(diagnostics=None, answers=answers)]
+    text = str(study.explain())
+    assert "leaving out one of 20 answers at a time: 85% are foretold" in text
+    assert "R^2" not in text
+
+
 def test_parts_are_tables(fake, study):
     fake.script["/explanation"] = [answer()]
     found = study.explain()

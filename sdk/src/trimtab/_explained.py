@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab._view import number, sparkline
-from trimtab.explanation import Dependence, Diagnostics, Explanation
+from trimtab.explanation import Answers, Dependence, Diagnostics, Explanation
 from trimtab.models import Value
 
 BAR = 20
@@ -17,6 +17,8 @@ def render(found: Explanation) -> RenderableType:
     parts: list[RenderableType] = [_headline(found), _table(found)]
     if found.diagnostics:
         parts.append(_checked(found.diagnostics))
+    if found.answers:
+        parts.append(_foretold(found.answers))
     if found.because:
         parts.append(Text(f"no model: {found.because}", "yellow"))
     parts += [Text(f"! {warning}", "yellow") for warning in found.warnings]
@@ -78,6 +80,13 @@ def _checked(found: Diagnostics) -> Text:
     return Text(
         f"leaving out one of {found.trials} trials at a time: R^2 {found.r_squared:.2f}, rank "
         f"correlation {found.rank_correlation:.2f}, {found.coverage:.0%} within 90% intervals",
+        "dim",
+    )
+
+
+def _foretold(found: Answers) -> Text:
+    return Text(
+        f"leaving out one of {found.answers} answers at a time: {found.foretold:.0%} are foretold",
         "dim",
     )
 

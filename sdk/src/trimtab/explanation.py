@@ -71,6 +71,17 @@ class Diagnostics(Wire):
     points: list[LeftOut]
 
 
+class Answers(Wire):
+    """How well the model tells which of two trials is preferred, from the other answers.
+
+    `foretold` is the share of the `answers` that it gets right.
+    """
+
+    answers: int
+    foretold: float
+    warning: str | None = None
+
+
 class Edge(Wire):
     """A bound at which the best trials crowd: `near` of the best `of`."""
 
@@ -86,8 +97,10 @@ class Edge(Wire):
 class Explanation(Wire):
     """An explanation of one metric; print it for a table.
 
-    It has seen `seen` of the `finished` trials.  `warnings` are sentences: a poor model, bounds to
-    widen.  `because` says why there is no model, if there is none.
+    It has seen `seen` of the `finished` results: trials that ended, and answers.  `warnings` are
+    sentences: a poor model, bounds to widen.  `because` says why there is no model, if there is
+    none.  In a study by preference the metric is a utility less that of the best so far, and
+    `answers` stands in place of `diagnostics`.
     """
 
     metric: str
@@ -98,6 +111,7 @@ class Explanation(Wire):
     dependence: tuple[Dependence, ...] = ()
     pair: PairDependence | None = None
     diagnostics: Diagnostics | None = None
+    answers: Answers | None = None
     edges: tuple[Edge, ...] = ()
     warnings: tuple[str, ...] = ()
     because: str | None = None
