@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from search.encoding import Cube
-from search.explain.dependence import MOST_CURVES, affordable, curve, pair, sample
+from search.explain.dependence import MOST_CURVES, affordable, curves, pair
 from search.explain.edges import edges
 from search.explain.explanation import (
     Answers,
@@ -21,13 +21,14 @@ from search.explain.explanation import (
 from search.explain.landscape import Landscape
 from search.explain.leave_one_out import diagnose
 from search.explain.ped_anova import divergences, shares
-from search.explain.sobol_indices import Indices, indices
+from search.explain.sobol_indices import Indices, indices, indices_within
 from search.explain.sobol_indices import affordable as affordable_samples
+from search.explain.spread import Spread
 from search.explain.surrogate import NoModel, Surrogate, exactly, generator
 from search.outcomes import Lesson, lessons
 from search.preferences import Pair
 from search.problem import Objective, Problem
-from search.scales import Floats
+from search.scales import Floats, Permutations
 from search.trial import Trial
 
 KERNEL_LIMIT = 50_000_000  # covariances evaluated for the Sobol' indices
@@ -84,14 +85,15 @@ class Studied:
         """And what does; raises NoModel."""
         rng = generator(self.problem.seed)
         model, check = self.fit(rng)
-        sobol = _indices(model, rng)
-        order = [self.cube.free[k] for k in np.argsort(-sobol.total, kind="stable")]
-        curves, two = _curves(model, order[:MOST_CURVES], rng)
+        spread = Spread(self.cube, int(rng.integers(2**31)))
+        sobol = _indices(model, spread, rng)
+        order = [self.cube.free[k] for k in np.argsort(-sobol.largest, kind="stable")]
+        along, two = _curves(model, spread, order[:MOST_CURVES])
         warned = [check.warning] if check and check.warning else []
         return replace(
             found,
             importance=_ranked(found.importance, self.cube, sobol, len(model)),
-            dependence=curves,
+            dependence=along,
             pair=two,
             diagnostics=check if isinstance(check, Diagnostics) else None,
             answers=check if isinstance(check, Answers) else None,
@@ -145,16 +147,18 @@ def _shares(cube: Cube, rows: Floats, losses: Floats) -> Iterator[Importance]:
         )
 
 
-def _indices(model: Landscape, rng: np.random.Generator) -> Indices:
+def _indices(model: Landscape, spread: Spread, rng: np.random.Generator) -> Indices:
     """Of the posterior mean, for the parameters with more than one value."""
     cube, free = model.cube, model.cube.free
+    samples = affordable_samples(len(free), len(model), KERNEL_LIMIT)
+    if spread.region is not None:
+        return indices_within(model.mean, spread, free, samples, rng)
 
     def mean(part: Floats) -> Floats:
         rows = np.full((len(part), cube.width), 0.5)
         rows[:, free] = part
         return model.mean(rows)
 
-    samples = affordable_samples(len(free), len(model), KERNEL_LIMIT)
     return indices(mean, len(free), samples, rng)
 
 
@@ -172,12 +176,13 @@ def _ranked(
         )
         for j, one in enumerate(found)
     ]
-    return sorted(whole, key=lambda one: -(one.total or 0.0))
+    return sorted(whole, key=lambda one: -max(one.total or 0.0, one.first_order or 0.0))
 
 
 def _curves(
-    model: Landscape, order: list[int], rng: np.random.Generator
+    model: Landscape, spread: Spread, order: list[int]
 ) -> tuple[list[Dependence], PairDependence | None]:
-    base = sample(model.cube, affordable(model, order), rng)
-    found = [one for j in order if (one := curve(model, base, j)) is not None]
-    return found, pair(model, base, *order[:2]) if len(order) > 1 else None
+    base = spread.rows(affordable(model, spread, order))
+    found = [one for j in order for one in curves(model, spread, base, j)]
+    numbers = [j for j in order if not isinstance(model.cube.scales[j], Permutations)]
+    return found, pair(model, spread, base, *numbers[:2]) if len(numbers) > 1 else None

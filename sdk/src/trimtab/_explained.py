@@ -48,21 +48,25 @@ def _headline(found: Explanation) -> Text:
 
 
 def _table(found: Explanation) -> Table:
-    """The bars are of the total index, or of the share where there is no model."""
+    """The bars are of the larger index, or of the share where there is no model."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in COLUMNS:
         table.add_column(column, no_wrap=True)
-    curves = {curve.parameter: curve for curve in found.dependence}
     for one in found.importance:
-        length = one.share if one.total is None else one.total
+        length = one.share if one.total is None else max(one.total, one.first_order or 0.0)
+        curves = [curve for curve in found.dependence if curve.parameter == one.parameter]
+        plain = next((curve for curve in curves if curve.item is None), None)
         table.add_row(
             Text(one.parameter),
             Text(bar(length), "cyan"),
             _percent(one.total),
             _percent(one.first_order),
             _percent(one.share),
-            *_curve(curves.get(one.parameter)),
+            *_curve(plain),
         )
+        for curve in curves:
+            if curve.item is not None:
+                table.add_row(Text(f"  {curve.item}"), "", "", "", "", *_curve(curve))
     return table
 
 

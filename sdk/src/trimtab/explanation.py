@@ -16,8 +16,9 @@ class Importance(Wire):
     """How much depends on one parameter.
 
     `share` is its part of what sets the best trials apart (PED-ANOVA, on `share_trials`); of the
-    variance of the model's mean (on `model_trials`), `first_order` is the part that it explains
-    alone and `total` the part in which it has a hand.  None: too few trials, or no model.
+    variance of the model's mean (on `model_trials`), `first_order` is the part that knowing it
+    explains and `total` the part that is left when all others are known.  None: too few trials, or
+    no model.
     """
 
     parameter: str
@@ -30,9 +31,13 @@ class Importance(Wire):
 
 
 class Dependence(Wire):
-    """The metric along one parameter, averaged over `configs` values of the others."""
+    """The metric along one parameter, averaged over `configs` values of the others.
+
+    Of a permutation, there is one for each `item`, and the values are its positions, from 1 on.
+    """
 
     parameter: str
+    item: str | None = None
     values: list[Value]
     mean: list[float]
     sd: list[float]
@@ -140,7 +145,13 @@ class Explanation(Wire):
             )
         if part == "dependence":
             return [
-                {"parameter": curve.parameter, "value": value, "mean": mean, "sd": sd}
+                {
+                    "parameter": curve.parameter,
+                    "item": curve.item,
+                    "value": value,
+                    "mean": mean,
+                    "sd": sd,
+                }
                 for curve in self.dependence
                 for value, mean, sd in zip(curve.values, curve.mean, curve.sd, strict=True)
             ]
