@@ -67,7 +67,7 @@ def _plans(options: argparse.Namespace, left_out: dict[str, str]) -> dict[str, P
     costly = [arm(text) for text in options.costly_arms if text not in left_out]
     if costly and options.list != "costly":
         tasks = _with_reference(_chosen(read_list("costly"), options))
-        plans["costly"] = Plan([*arms, *costly], tasks, options.seeds)
+        plans["costly"] = Plan([*arms, *costly], tasks, options.costly_seeds)
     return plans
 
 

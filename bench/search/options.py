@@ -83,6 +83,7 @@ def _settled(parser: argparse.ArgumentParser, options: argparse.Namespace) -> ar
     options.hold = min(options.hold, 0.5) if options.quick else options.hold
     options.counts = (50,) if options.quick else (50, 100, 300)
     options.seeds = list(range(1, (options.seeds or (1 if options.quick else 4)) + 1))
+    options.costly_seeds = options.seeds
     return options
 
 
@@ -90,7 +91,8 @@ def _report(options: argparse.Namespace) -> argparse.Namespace:
     written = json.loads(ARMS_OF_REPORT.read_text())
     options.name, options.list = "search-report", "report"
     options.arms, options.costly_arms = written["arms"], tuple(written["costly"])
-    options.seeds, options.hold = written["seeds"], written["hold_seconds"]
+    options.seeds, options.costly_seeds = written["seeds"], written["costly_seeds"]
+    options.hold = written["hold_seconds"]
     options.counts = (50, 100, 300)
     return options
 

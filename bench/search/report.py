@@ -8,7 +8,14 @@ from bench.search.bootstrap import Interval
 from bench.search.cache import Cache, key
 from bench.search.cpu import CpuCache
 from bench.search.solvers import Arm
-from bench.search.table import Plan, Table, differences, group_rows, overall_rows
+from bench.search.table import (
+    Plan,
+    Table,
+    against_each_rival,
+    differences,
+    group_rows,
+    overall_rows,
+)
 
 
 def section(
@@ -22,6 +29,7 @@ def section(
         },
         "overall": _rows(plan, overall_rows(plan, table), cache, cpu, counts, None),
         "against_the_best_rival": differences(plan, table),
+        "against_each_rival": against_each_rival(plan, table),
         "scores": {
             arm.name: {
                 task: {str(seed): round(score, 4) for seed, score in seeds.items()}
@@ -40,6 +48,8 @@ def printed(sections: Mapping[str, Mapping[str, Any]]) -> str:
         lines += [f"\n{title}", text_table(_score_rows(found))]
         for arm, groups in found["against_the_best_rival"].items():
             lines += [f"\n{arm} less the best rival", text_table(_difference_rows(groups))]
+        for arm, rivals in found["against_each_rival"].items():
+            lines += [f"\n{arm} less each rival", text_table(_rival_rows(rivals))]
     return "\n".join(lines)
 
 
@@ -104,3 +114,17 @@ def _difference_rows(groups: Mapping[str, Any]) -> list[list[str]]:
             for group, row in groups.items()
         ),
     ]
+
+
+def _rival_rows(rivals: Mapping[str, Any]) -> list[list[str]]:
+    groups = list(dict.fromkeys(group for rows in rivals.values() for group in rows))
+    return [
+        ["rival", *groups],
+        *([name, *(_ahead(rows.get(group)) for group in groups)] for name, rows in rivals.items()),
+    ]
+
+
+def _ahead(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return f"{row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] ({row['tasks']})"

@@ -58,7 +58,12 @@ RIVALS = {
         "ax", ("ax-platform", "botorch"), ("ax_driver.py",), costly=True, conditions="flattened"
     ),
     "vizier": Rival(
-        "vizier", ("google-vizier",), ("vizier_driver.py",), costly=True, conditions="flattened"
+        "vizier",
+        ("google-vizier",),
+        ("vizier_driver.py",),
+        costly=True,
+        conditions="flattened",
+        revision=2,
     ),
 }
 

@@ -94,15 +94,38 @@ def differences(plan: Plan, table: Table) -> dict[str, dict[str, Any]]:
     return found
 
 
+def against_each_rival(plan: Plan, table: Table) -> dict[str, dict[str, dict[str, Any]]]:
+    """For each arm of ours: rival, and group or `overall`, to how far it is ahead of that one.
+
+    Of the studies that both have run, so that a rival that could not run them all is there too.
+    """
+    rivals = [arm.name for arm in plan.arms if arm.rival is not None]
+    return {
+        arm.name: {rival: _ahead(plan, table, arm.name, rival) for rival in rivals}
+        for arm in plan.arms
+        if arm.ours
+    }
+
+
+def _ahead(plan: Plan, table: Table, arm: str, rival: str) -> dict[str, Any]:
+    parts = {**{group: [group] for group in plan.groups}, "overall": plan.groups}
+    found = {name: _difference(table, arm, rival, groups) for name, groups in parts.items()}
+    return {name: each for name, each in found.items() if each is not None}
+
+
 def _against(
     plan: Plan, table: Table, arm: str, groups: Sequence[str], rows: Mapping[str, Interval]
 ) -> dict[str, Any] | None:
     rival = best_rival(plan, rows)
-    if rival is None:
-        return None
+    found = None if rival is None else _difference(table, arm, rival, groups)
+    return None if found is None else {"best_rival": rival, **found}
+
+
+def _difference(table: Table, arm: str, rival: str, groups: Sequence[str]) -> dict[str, Any] | None:
+    """How far the arm is ahead where both have a score; None where that is nowhere."""
     strata = [(table[arm][group], table[rival][group]) for group in groups]
     if not any(set(ours) & set(theirs) for ours, theirs in strata):
         return None
     found = difference([ours for ours, _ in strata], [theirs for _, theirs in strata])
     rounded = found.rounded()
-    return {"best_rival": rival, "difference": rounded.pop("score"), **rounded}
+    return {"difference": rounded.pop("score"), **rounded}

@@ -7,7 +7,14 @@ from bench.search.bootstrap import difference, mean_score
 from bench.search.hypervolume import hypervolume
 from bench.search.score import Reference
 from bench.search.solvers import Arm, Rival
-from bench.search.table import Plan, best_rival, differences, group_rows, overall_rows
+from bench.search.table import (
+    Plan,
+    against_each_rival,
+    best_rival,
+    differences,
+    group_rows,
+    overall_rows,
+)
 from bench.search.tasks.task import Task, real
 
 
@@ -147,3 +154,14 @@ def test_a_solver_with_missing_studies_has_no_overall_score():
     del table["strong"]["h"]["h/c"][2]
     assert set(overall_rows(PLAN, table)) == {"trimtab-core", "weak", "random"}
     assert differences(PLAN, table)["trimtab-core"]["overall"]["best_rival"] == "weak"
+
+
+def test_each_rival_is_compared_where_both_have_played():
+    table = _table(trimtab_core=0.5, strong=0.4, weak=0.1, random=0.0)
+    del table["strong"]["h"]["h/c"]
+    found = against_each_rival(PLAN, table)["trimtab-core"]
+    assert set(found) == {"strong", "weak"}
+    assert set(found["strong"]) == {"g", "overall"}
+    assert found["strong"]["overall"]["difference"] == pytest.approx(0.1)
+    assert (found["strong"]["overall"]["tasks"], found["weak"]["overall"]["tasks"]) == (2, 3)
+    assert found["weak"]["h"]["difference"] == pytest.approx(0.4)
