@@ -112,21 +112,21 @@ def test_an_answer_is_told(run, study):
     assert [trial["number"] for trial in answer["ranking"]] == [0, 2]
 
 
-@pytest.mark.parametrize(
-    ("given", "code", "message"),
-    [
-        (["7"], 2, "Invalid value for TRIALS: give two numbers at least"),
-        (["0", "1", "0"], 2, "Invalid value for TRIALS: trial 0 stands there twice"),
-        (["best", "1"], 2, "'TRIALS': "),
-        (["0", "7"], 1, "trimtab: rankings.0.1: the study has no trial 7"),
-        ([], 2, "Invalid value for TRIALS: nobody can be asked here"),
-        (["--json"], 2, "Invalid value for --json: it goes with numbers"),
-    ],
-)
-def test_wrong_answers_are_refused_by_name(run, study, given, code, message):
-    refused = run("posters", *given)
-    assert refused.exit_code == code
-    assert message in " ".join(refused.stderr.replace("│", " ").split())
+WRONG = [
+    (["7"], 2, "Invalid value for TRIALS: give two numbers at least"),
+    (["0", "1", "0"], 2, "Invalid value for TRIALS: trial 0 stands there twice"),
+    (["best", "1"], 2, "'TRIALS': "),
+    (["0", "7"], 1, "trimtab: rankings.0.1: the study has no trial 7"),
+    ([], 2, "Invalid value for TRIALS: nobody can be asked here"),
+    (["--json"], 2, "Invalid value for --json: it goes with numbers"),
+]
+
+
+def test_wrong_answers_are_refused_by_name(run, study):
+    for given, code, message in WRONG:
+        refused = run("posters", *given)
+        assert refused.exit_code == code
+        assert message in " ".join(refused.stderr.replace("│", " ").split())
     assert told(study) == []
 
 
