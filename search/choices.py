@@ -16,9 +16,14 @@ from search.searchers.nsga2 import NSGA2
 from search.searchers.phased import Part
 from search.searchers.tpe import TPE
 
-# Trials from which a model of several metrics, which looks at 500 of them, is behind what simply
-# goes on from all of the best; they are also what its fits take seconds for.
+# Trials after which a model of several metrics, which looks at 500 of them and costs half a second
+# or more for a suggestion, gives way to what goes on from all of the best.  At 500 it is ahead.
 MANY = 1000
+
+# Trials that cover the space before a model chooses, one for every PARAMETERS_EACH parameters if
+# that is more; a study of one objective and at most SMALL trials has no more than FEW to spare.
+FIRST, PARAMETERS_EACH = 10, 2
+SMALL, FEW = 15, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,10 @@ def _several_objectives(problem: Problem) -> bool:
 
 def _constrained(problem: Problem) -> bool:
     return bool(problem.constraints)
+
+
+def _noisy(problem: Problem) -> bool:
+    return any(objective.noisy for objective in problem.objectives)
 
 
 def _any(_: Problem) -> bool:
@@ -97,6 +106,11 @@ TABLE: Sequence[Choice] = (
         searcher=TPE(),
         because=f"constraints on outcomes, and {MANY} trials or more",
     ),
+    Choice(
+        fits=_noisy,
+        searcher=GP(),
+        because="one noisy objective, whose noise it fits along with the values",
+    ),
     Choice(fits=_any, searcher=GP(), because="one objective"),
     Choice(fits=_any, searcher=BoTorch(), because="no other model serves this study"),
 )
@@ -117,6 +131,19 @@ def choose(problem: Problem, trials: int) -> Choice | None:
         if choice.until is None or trials < choice.until:
             return choice
     return None
+
+
+def covering(problem: Problem, budget: int | None) -> int:
+    """How many trials cover the space before a model chooses."""
+    if is_small(problem, budget):
+        return FEW
+    return max(FIRST, len(problem.space.parameters) // PARAMETERS_EACH)
+
+
+def is_small(problem: Problem, budget: int | None) -> bool:
+    """Whether the study has few trials to spare, and one model to learn from them."""
+    one = len(problem.objectives) == 1 and not problem.constraints
+    return one and budget is not None and budget <= SMALL
 
 
 def refusals(problem: Problem) -> tuple[str, ...]:

@@ -72,7 +72,8 @@ class History:
     to be suggested again.  `batch` counts the batches of the study from 0.  `context` is what this
     batch is asked for in: its suggestions, and `reserved`, are configs for that context.
     `preferences` holds the numbers of two trials for every answer of a person, in the order given:
-    (better, worse).
+    (better, worse).  `budget` is how many trials the study may have in all, imported ones aside, as
+    it stands when the batch is computed; None is no limit.
     """
 
     problem: Problem
@@ -82,6 +83,7 @@ class History:
     memo: Memo | None = None
     preferences: Sequence[tuple[int, int]] = ()
     context: Config = field(default_factory=dict)
+    budget: int | None = None
 
     def rng(self) -> np.random.Generator:
         """The random generator of this batch, independent of every other batch's."""

@@ -1,12 +1,13 @@
 """The searcher for whoever does not want to choose one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
-from search.choices import Choice, choices, choose, refusals
+from search.choices import Choice, choices, choose, covering, is_small, refusals
 from search.nested import read_memos, write_memos
 from search.problem import Problem
-from search.searcher import Aid, Batch, Feature, History, Searcher, Suggestion
+from search.searcher import Aid, Batch, Feature, History, Searcher
 from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from search.settings import check_range
@@ -19,9 +20,9 @@ class AutoSearcher(Searcher):
     """Sobol points first, then the model that suits the study; Sobol throughout where none does.
 
     The table in search/choices.py says which model suits which study.  `initial` says how many
-    trials come first.  By default 10, which did best in comparisons on spaces of up to 20
-    parameters, and one for every two parameters beyond that.  The origin of every suggestion says
-    under "auto" what was chosen and why.
+    trials come first: by default 10, or one for every two parameters if that is more, and 4 where
+    one objective has a budget of at most 15 trials.  The origin of every suggestion says under
+    "auto" what was chosen and why.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset(Feature)
@@ -43,18 +44,25 @@ class AutoSearcher(Searcher):
         if choice is None:
             reasons = "; ".join(refusals(history.problem))
             why = f"sobol throughout: no model serves this study, {reasons}"
-            return _explain(Sobol().suggest(history, count), why, why)
-        first = self.first_trials(history.problem) if choice.covered else 0
+            return _explain(Sobol().suggest(history, count), [why] * count)
+        first = self.first_trials(history.problem, history.budget) if choice.covered else 0
         batch = _go_on(choice, first, history, count)
         searching = f"{choice.searcher.kind_of()}: {choice.because}"
         if not first:  # a searcher that covers the space in its own way
-            return _explain(batch, searching, searching)
-        covering = f"sobol: the first {first} trials cover the space"
-        return _explain(batch, covering, f"{searching}, after {first} trials that cover the space")
+            return _explain(batch, [searching] * count)
+        early = max(0, first - len(history.trials) - len(history.reserved))
+        opening = f"sobol: the first {first} trials cover the space{self._why_few(history)}"
+        searching += f", after {first} trials that cover the space"
+        return _explain(batch, [opening] * early + [searching] * count)
 
-    def first_trials(self, problem: Problem) -> int:
+    def first_trials(self, problem: Problem, budget: int | None = None) -> int:
         """How many trials cover the space before a model chooses."""
-        return self.initial or max(10, len(problem.space.parameters) // 2)
+        return self.initial or covering(problem, budget)
+
+    def _why_few(self, history: History) -> str:
+        if self.initial or not is_small(history.problem, history.budget):
+            return ""
+        return f", no more of a budget of {history.budget}"
 
 
 def _go_on(choice: Choice, first: int, history: History, count: int) -> Batch:
@@ -66,11 +74,10 @@ def _go_on(choice: Choice, first: int, history: History, count: int) -> Batch:
     return replace(batch, memo=write_memos(**{kind: batch.memo}))
 
 
-def _explain(batch: Batch, covering: str, searching: str) -> Batch:
-    def explained(suggestion: Suggestion) -> Suggestion:
-        # A fallback of the model's to Sobol says "because", and is part of its phase.
-        origin = suggestion.origin
-        early = origin["by"] == "sobol" and "because" not in origin
-        return replace(suggestion, origin={**origin, "auto": covering if early else searching})
-
-    return replace(batch, suggestions=[explained(s) for s in batch.suggestions])
+def _explain(batch: Batch, reasons: Sequence[str]) -> Batch:
+    """The batch with a reason for each of its suggestions, of which there are at most as many."""
+    explained = [
+        replace(suggestion, origin={**suggestion.origin, "auto": why})
+        for suggestion, why in zip(batch.suggestions, reasons, strict=False)
+    ]
+    return replace(batch, suggestions=explained)

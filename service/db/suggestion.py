@@ -32,6 +32,7 @@ batch = Table(
     Column("count", Integer, nullable=False),  # suggestions wanted
     Column("watermark", BigInteger),  # study_counter.version that it had read
     document("context", nullable=True),  # that it was asked for in
+    Column("budget", Integer),  # trials that the study might have at that moment; NULL: no limit
     document("pending", nullable=True),  # configs it took as pending points
     document("memo", nullable=True),  # {"version": 1, "data": ...}
     Column("exhausted", Text),  # why the space is at its end, if it is

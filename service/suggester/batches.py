@@ -16,18 +16,20 @@ from service.trials.identity import config_hash
 
 # Unique: one batch of a study runs at a time.
 BEGIN = """
-insert into batch (study_id, number, state, lease_id, expires_at, count, context)
+insert into batch (study_id, number, state, lease_id, expires_at, count, context, budget)
 select %(study)s, coalesce(max(number) + 1, 0), 'running', %(lease)s,
-       clock_timestamp() + make_interval(secs => %(seconds)s), %(count)s, %(context)s::jsonb
+       clock_timestamp() + make_interval(secs => %(seconds)s), %(count)s, %(context)s::jsonb,
+       %(budget)s
   from batch where study_id = %(study)s
 on conflict do nothing
 returning number
 """
 # A batch whose suggester is gone is computed again under its own number: the same random numbers,
-# and the context that is wanted now.
+# with the context that is wanted and the budget that stands now.
 TAKE_OVER = """
 update batch
-   set lease_id = %(lease)s, count = %(count)s, context = %(context)s, attempt = attempt + 1,
+   set lease_id = %(lease)s, count = %(count)s, context = %(context)s, budget = %(budget)s,
+       attempt = attempt + 1,
        expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
  where study_id = %(study)s and state = 'running' and expires_at < clock_timestamp()
 returning number
@@ -162,6 +164,7 @@ async def begin(
     count: int,
     seconds: float,
     context: Config | None = None,
+    budget: int | None = None,
 ) -> BatchLease | None:
     """Claim the study's next batch, or one that was left behind; None while somebody has it."""
     lease = uuid4()
@@ -171,6 +174,7 @@ async def begin(
         "seconds": seconds,
         "count": count,
         "context": stored(context or {}),
+        "budget": budget,
     }
     for statement in (TAKE_OVER, BEGIN):
         row = await (await connection.execute(statement, values)).fetchone()

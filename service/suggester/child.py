@@ -75,6 +75,7 @@ def compute(fit: Fit, remembered: dict[int, Trials]) -> Answer:
         memo=fit.memo,
         preferences=fit.preferences,
         context=fit.context,
+        budget=fit.budget,
     )
     _load(fit.modules)  # not part of what the fit takes
     begun = time.monotonic()

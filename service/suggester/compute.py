@@ -54,6 +54,7 @@ class Order:
     plan: Plan
     model: bool
     context: Config = field(default_factory=dict)
+    budget: int | None = None
 
 
 class Computing:
@@ -126,6 +127,7 @@ class Computing:
             answers=len(given),
             modules=modules(order.spec.searcher, order.spec.problem) if order.model else (),
             context=order.context,
+            budget=order.budget,
         )
         return fit, before, before.buffer[kept:]
 

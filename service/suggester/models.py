@@ -38,7 +38,7 @@ MODULES: Mapping[type[Searcher], tuple[str, ...]] = {
 }
 
 
-def model_from(searcher: Searcher, problem: Problem) -> int | None:
+def model_from(searcher: Searcher, problem: Problem, budget: int | None = None) -> int | None:
     """How many trials a study has before its searcher fits a model; None when it never does.
 
     Before that a batch takes milliseconds.
@@ -51,18 +51,18 @@ def model_from(searcher: Searcher, problem: Problem) -> int | None:
                 return 0
             return None if model_from(searcher.then, problem) is None else searcher.after
         case AutoSearcher():
-            return _auto_from(searcher, problem)
+            return _auto_from(searcher, problem, budget)
         case Forest() | TPE():
             return searcher.initial
         case _:
             return 0
 
 
-def _auto_from(searcher: AutoSearcher, problem: Problem) -> int | None:
+def _auto_from(searcher: AutoSearcher, problem: Problem, budget: int | None) -> int | None:
     covered = [choice.covered for choice in choices(problem)]
     if not covered:
         return None
-    return searcher.first_trials(problem) if all(covered) else 0
+    return searcher.first_trials(problem, budget) if all(covered) else 0
 
 
 def modules(searcher: Searcher, problem: Problem) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class Suggester:
                     self._order(standing.local, spec, standing.share * pace.rate(now))
 
     def _order(self, standing: Standing, spec: Spec, rate: float) -> None:
-        since = model_from(spec.searcher, spec.problem)
+        since = model_from(spec.searcher, spec.problem, standing.budget)
         if since is not None:
             self._lanes.load_models(modules(spec.searcher, spec.problem))
         chosen, model = choose(standing, rate, since)
@@ -106,9 +106,17 @@ class Suggester:
             self._serving_now[standing.study_id] = asyncio.create_task(serving)
 
     async def _serve(self, standing: Standing, spec: Spec, chosen: Plan, *, model: bool) -> None:
-        study_id, context = standing.study_id, standing.context
+        study_id = standing.study_id
+        serving = self._serving.serve(
+            study_id,
+            spec,
+            chosen,
+            model=model,
+            context=standing.context,
+            budget=standing.budget,
+        )
         try:
-            if not await self._serving.serve(study_id, spec, chosen, model=model, context=context):
+            if not await serving:
                 self._rest[study_id] = time.monotonic() + REST_SECONDS
         except LookupError:
             pass  # deleted meanwhile

@@ -114,7 +114,14 @@ class Serving:
             self._woken[study_id].set()
 
     async def serve(
-        self, study_id: int, spec: Spec, plan: Plan, *, model: bool, context: Config | None = None
+        self,
+        study_id: int,
+        spec: Spec,
+        plan: Plan,
+        *,
+        model: bool,
+        context: Config | None = None,
+        budget: int | None = None,
     ) -> bool:
         """Make a batch for a context, unless somebody else does; False if nothing came of it."""
         context = context or {}
@@ -125,10 +132,13 @@ class Serving:
                 count=plan.count,
                 seconds=self._batch_seconds,
                 context=context,
+                budget=budget,
             )
         if lease is None:
             return True
-        order = Order(lease=lease, spec=spec, plan=plan, model=model, context=context)
+        order = Order(
+            lease=lease, spec=spec, plan=plan, model=model, context=context, budget=budget
+        )
         tasks = [asyncio.create_task(self._keep(lease))]
         if model:
             tasks.append(asyncio.create_task(self._bridge(order)))

@@ -41,6 +41,7 @@ select context, here, share
 
 SURVEY = f"""
 select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.imported) as left,
+       s.budget_trials as budget,
        k.next_number, k.running, k.finished, k.imported, k.version,
        c.context, c.here, c.share, buffer.buffered, buffer.seen,
        (select count(*) from preference p where p.study_id = s.id) as answers,
@@ -99,6 +100,7 @@ class Standing:
     here: int | None = None  # of the running trials, those in the context
     share: float = 1.0  # of the latest trials, those in the context
     answers: int = 0  # of people, about which of its trials are better
+    budget: int | None = None  # trials in all, without those that were imported
 
     @property
     def begun(self) -> int:

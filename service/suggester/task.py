@@ -38,6 +38,7 @@ class Fit:
     modules: Sequence[str] = ()  # loaded before the time is taken
     because: str | None = None
     context: Config = field(default_factory=dict)
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from search.choices import MANY, TABLE, choices, choose
+from search.choices import FEW, FIRST, MANY, SMALL, TABLE, choices, choose
 from search.earlier import EarlierStudy
 from search.linear import LinearConstraint
 from search.normal import Normal
@@ -22,6 +22,7 @@ TWO = [*LOSS, Objective(metric="seconds")]
 TASTE = [Objective(metric="taste", goal="maximize", by="preference")]
 SIX = [Objective(metric=f"m{k}") for k in range(6)]
 BOUND = [OutcomeConstraint(metric="bytes", at_most=0.5)]
+NOISY = [Objective(metric="loss", noisy=True)]
 TASK = [ChoiceParameter(name="task", choices=["a", "b"])]
 BEFORE = [
     EarlierStudy(
@@ -66,6 +67,7 @@ def kind(study: Problem, trials: int) -> str | None:
         (problem(constraints=BOUND), "botorch", "tpe"),
         (problem(earlier=BEFORE), "botorch", "botorch"),
         (problem(objectives=TWO, context=TASK), None, None),
+        (problem(objectives=NOISY), "gp", "gp"),
     ],
 )
 def test_the_first_row_that_serves_the_study_is_chosen(study, early, late):
@@ -90,6 +92,7 @@ def test_every_row_can_be_reached():
         problem(constraints=BOUND),
         problem(earlier=BEFORE),
         problem(objectives=TASTE),
+        problem(objectives=NOISY),
         problem(
             space=SearchSpace(parameters=[replace(X, prior=Normal(mean=0.3, sd=0.1)), Y]),
             objectives=TWO,
@@ -126,6 +129,42 @@ def test_what_was_given_to_be_used_is_used_or_refused():
     assert {s.origin["by"] for s in batch.suggestions} == {"botorch", "sobol"}
     told = {s.origin["auto"] for s in batch.suggestions}
     assert told == {"botorch: it learns from earlier studies"}
+
+
+@pytest.mark.parametrize(
+    ("trials", "first"), [(None, FIRST), (SMALL + 1, FIRST), (SMALL, FEW), (2, FEW)]
+)
+def test_a_small_budget_spends_less_on_covering_the_space(trials, first):
+    history = History(problem=problem(), trials=ended(FEW), budget=trials)
+    batch = AutoSearcher().suggest(history, 2)
+    assert {s.origin["by"] for s in batch.suggestions} == {"sobol" if first > FEW else "gp"}
+    assert AutoSearcher().first_trials(problem(), history.budget) == first
+    assert AutoSearcher(initial=7).first_trials(problem(), history.budget) == 7
+    assert f"{first} trials" in batch.suggestions[0].origin["auto"]
+
+
+def test_several_metrics_have_as_many_first_trials_with_a_small_budget():
+    for study in (problem(objectives=TWO), problem(constraints=BOUND)):
+        assert AutoSearcher().first_trials(study, SMALL) == FIRST
+
+
+def test_the_first_of_a_small_budget_say_so():
+    history = History(problem=problem(), budget=12)
+    told = [s.origin["auto"] for s in AutoSearcher().suggest(history, 3).suggestions]
+    assert told == ["sobol: the first 4 trials cover the space, no more of a budget of 12"] * 3
+
+
+def test_a_budget_that_is_raised_is_covered_like_any_other():
+    history = History(problem=problem(), trials=ended(6), budget=12)
+    raised = replace(history, budget=50)
+    for each, by in ((history, "gp"), (raised, "sobol")):
+        assert AutoSearcher().suggest(each, 1).suggestions[0].origin["by"] == by
+
+
+def test_noise_is_named_where_it_is_declared():
+    origin = AutoSearcher().suggest(History(problem=problem(objectives=NOISY), trials=ended(12)), 1)
+    told = origin.suggestions[0].origin["auto"]
+    assert told.startswith("gp: one noisy objective, whose noise it fits")
 
 
 def test_a_searcher_gets_no_memo_of_another():

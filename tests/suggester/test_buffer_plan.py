@@ -210,6 +210,7 @@ def test_which_searchers_fit_a_model_and_from_when() -> None:
     assert model_from(Phased(first=Sobol(), then=Random(), after=16), ONE) is None
     assert model_from(AutoSearcher(), ONE) == 10
     assert model_from(AutoSearcher(), TWO) == 10
+    assert [model_from(AutoSearcher(), ONE, budget) for budget in (12, 60)] == [4, 10]
     assert model_from(AutoSearcher(), IN_CONTEXT) is None
     assert [model_from(s, ONE) for s in (CMAES(), Evolution(), NSGA2(), TuRBO())] == [0] * 4
     assert [model_from(s, ONE) for s in (Forest(initial=12), TPE())] == [12, 10]

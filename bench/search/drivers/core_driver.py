@@ -28,6 +28,7 @@ class Core(Solver):
     def __init__(self, study, searcher):
         self._searcher = searcher
         self._problem = problem_of(study)
+        self._budget = study.budget
         self._trials = []
         self._memo = None
         self._batch = 0
@@ -39,7 +40,11 @@ class Core(Solver):
     def ask(self):
         number = len(self._trials)
         history = History(
-            problem=self._problem, trials=tuple(self._trials), batch=self._batch, memo=self._memo
+            problem=self._problem,
+            trials=tuple(self._trials),
+            batch=self._batch,
+            memo=self._memo,
+            budget=self._budget,
         )
         batch = self._searcher.suggest(history, 1)
         self._memo, self._batch = batch.memo, self._batch + 1
