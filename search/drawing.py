@@ -34,12 +34,16 @@ TRIES = 4  # of the polytope; whole numbers are rounded there, and some then fal
 
 
 class Drawing:
-    """Draws from one space; evenly on the declared scales if nothing is to be `believed`."""
+    """Draws from one space; evenly on the declared scales if nothing is to be `believed`.
 
-    def __init__(self, cube: Cube, *, believed: bool = True) -> None:
+    Values of the constrained parameters that are known to be `inside` save looking for any.
+    """
+
+    def __init__(self, cube: Cube, *, believed: bool = True, inside: Floats | None = None) -> None:
         self.cube = cube
         self.priors = Priors(cube, None if believed else {})
         self.region = Region.of(cube)
+        self._inside = inside
 
     def legal(self, uniform: Floats) -> tuple[npt.NDArray[np.intp], Floats]:
         """Evenly spread rows, spread as the priors say, that are legal; first, which of them are.
@@ -105,7 +109,7 @@ class Drawing:
         from search.polytope import Polytope  # SciPy's linear programmes, which few spaces need
 
         assert self.region is not None
-        return Polytope(self.region, self.priors)
+        return Polytope(self.region, self.priors, self._inside)
 
 
 def sample(space: SearchSpace, rng: np.random.Generator, count: int) -> list[dict[str, Value]]:

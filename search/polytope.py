@@ -32,15 +32,20 @@ SPREAD = 0.5  # of the mixtures of vertices: less is nearer to the vertices
 
 
 class Polytope:
-    """The region's polytope; `empty` when the linear programme says that it has no point."""
+    """The region's polytope; `empty` when the linear programme says that it has no point.
 
-    def __init__(self, region: Region, priors: Priors) -> None:
+    Where points `inside` are known, n x c, they take the place of vertices, and no linear programme
+    is needed; their differences are the only directions in which points then move.
+    """
+
+    def __init__(self, region: Region, priors: Priors, inside: Floats | None = None) -> None:
         self.region = region
         self.beliefs = [priors.beliefs.get(j) for j in region.columns]
         self._low = np.array([axis.low for axis in region.axes])
         self._length = np.array([axis.high - axis.low for axis in region.axes])
         shape = Shape.of(region.A * self._length, region.low, region.high, region.A @ self._low)
-        self.shape, self.vertices = shape, shape.vertices()
+        self.shape = shape
+        self.vertices = shape.vertices() if inside is None else self._parts(inside)
         self._even = all(belief is None for belief in self.beliefs) and not any(
             axis.log for axis in region.axes
         )
@@ -87,6 +92,9 @@ class Polytope:
         v = v[0] + rng.random(len(y)) * (v[1] - v[0])
         u = v if belief is None else belief.places(v)
         x[:, k] = np.where(room, np.clip(axis.anywhere(u), ends[0], ends[1]), x[:, k])
+        return self._parts(x)
+
+    def _parts(self, x: Floats) -> Floats:
         return np.asarray((x - self._low) / np.where(self._length > 0, self._length, 1.0))
 
     def _natural(self, y: Floats) -> Floats:

@@ -53,6 +53,12 @@ def fit_preferences(X: Tensor, A: Tensor, owners: Sequence[int], evaluations: in
         return _build(X, A, at).eval()
 
 
+def without(model: PairwiseGP, X: Tensor, A: Tensor) -> PairwiseGP:
+    """The model of fewer answers about the same rows, with the hyperparameters of this one."""
+    with _fixed_noise():
+        return _build(X, A, model.covar_module).eval()
+
+
 def _build(X: Tensor, A: Tensor, kernel: ScaleKernel) -> PairwiseGP:
     return PairwiseGP(X, A, covar_module=kernel, maxfev=STEPS, consolidate_atol=1e-9)
 

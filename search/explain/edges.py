@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from search.encoding import Cube
 from search.explain.explanation import Edge
-from search.parameters import ChoiceParameter, Parameter
+from search.parameters import ChoiceParameter, Parameter, PermutationParameter
 from search.scales import Floats, Scale
 from search.values import Value
 
@@ -64,6 +64,8 @@ def edges(cube: Cube, rows: Floats, losses: Floats) -> list[Edge]:
 
 def _has_bounds(cube: Cube, j: int) -> bool:
     parameter = cube.space.parameters[j]
+    if isinstance(parameter, PermutationParameter):
+        return False
     return not isinstance(parameter, ChoiceParameter) or bool(parameter.ordered)
 
 

@@ -1,35 +1,52 @@
 """The explanation of one metric of a study: a pure function of the problem and its trials."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from search.encoding import Cube
-from search.explain.dependence import MOST_CURVES, affordable, curve, pair, sample
+from search.explain.dependence import MOST_CURVES, affordable, curves, pair
 from search.explain.edges import edges
-from search.explain.explanation import Dependence, Explanation, Importance, PairDependence
+from search.explain.explanation import (
+    Answers,
+    Dependence,
+    Diagnostics,
+    Explanation,
+    Importance,
+    PairDependence,
+)
+from search.explain.landscape import Landscape
 from search.explain.leave_one_out import diagnose
 from search.explain.ped_anova import divergences, shares
-from search.explain.sobol_indices import Indices, indices
+from search.explain.sobol_indices import Indices, indices, indices_within
 from search.explain.sobol_indices import affordable as affordable_samples
+from search.explain.spread import Spread
 from search.explain.surrogate import NoModel, Surrogate, exactly, generator
 from search.outcomes import Lesson, lessons
+from search.preferences import Pair
 from search.problem import Objective, Problem
-from search.scales import Floats
+from search.scales import Floats, Permutations
 from search.trial import Trial
 
 KERNEL_LIMIT = 50_000_000  # covariances evaluated for the Sobol' indices
 
 
-def explain(problem: Problem, trials: Sequence[Trial], metric: str | None = None) -> Explanation:
+def explain(
+    problem: Problem,
+    trials: Sequence[Trial],
+    metric: str | None = None,
+    preferences: Sequence[Pair] = (),
+) -> Explanation:
     """What the trials say of a metric of the problem's: its first objective by default.
 
-    Raises KeyError for a metric that is neither an objective's nor a constraint's.
+    By preference, what is explained is the utility that the preferences speak for.  Raises KeyError
+    for a metric that is neither an objective's nor a constraint's.
     """
     problem = _about(problem, problem.objectives[0].metric if metric is None else metric)
-    cube, taught = Cube(problem.space), lessons(problem, trials)
-    study = Studied(problem, cube, taught)
+    study = _studied(problem, trials, preferences)
     found = study.described()
     try:
         with exactly():
@@ -45,6 +62,7 @@ class Studied:
     problem: Problem
     cube: Cube
     taught: Sequence[Lesson]
+    fit: Callable[[np.random.Generator], "Fitted"]  # raises NoModel
 
     def described(self) -> Explanation:
         """What needs no model."""
@@ -66,21 +84,43 @@ class Studied:
     def modelled(self, found: Explanation) -> Explanation:
         """And what does; raises NoModel."""
         rng = generator(self.problem.seed)
-        model = Surrogate.of(self.problem, self.taught, rng)
-        measured = {lesson.number for lesson in self.taught if lesson.measured}
-        diagnostics = diagnose(model, measured)
-        sobol = _indices(model, rng)
-        order = [self.cube.free[k] for k in np.argsort(-sobol.total, kind="stable")]
-        curves, two = _curves(model, order[:MOST_CURVES], rng)
-        warned = [diagnostics.warning] if diagnostics and diagnostics.warning else []
+        model, check = self.fit(rng)
+        spread = Spread(self.cube, int(rng.integers(2**31)))
+        sobol = _indices(model, spread, rng)
+        order = [self.cube.free[k] for k in np.argsort(-sobol.largest, kind="stable")]
+        along, two = _curves(model, spread, order[:MOST_CURVES])
+        warned = [check.warning] if check and check.warning else []
         return replace(
             found,
-            importance=_ranked(found.importance, self.cube, sobol, len(model.known)),
-            dependence=curves,
+            importance=_ranked(found.importance, self.cube, sobol, len(model)),
+            dependence=along,
             pair=two,
-            diagnostics=diagnostics,
+            diagnostics=check if isinstance(check, Diagnostics) else None,
+            answers=check if isinstance(check, Answers) else None,
             warnings=[*warned, *found.warnings],
         )
+
+
+Fitted: TypeAlias = tuple[Landscape, Diagnostics | Answers | None]
+
+
+def _studied(problem: Problem, trials: Sequence[Trial], preferences: Sequence[Pair]) -> Studied:
+    cube = Cube(problem.space)
+    if not problem.by_preference:
+        taught = lessons(problem, trials)
+        return Studied(problem, cube, taught, partial(_measured, problem, taught))
+    from search.explain.preferred import Taste, compared  # torch, which metrics do without
+
+    def fit(_: np.random.Generator) -> Fitted:
+        taste = Taste.of(problem, trials, preferences)
+        return taste, taste.checked()
+
+    return Studied(problem, cube, compared(trials, preferences), fit)
+
+
+def _measured(problem: Problem, taught: Sequence[Lesson], rng: np.random.Generator) -> Fitted:
+    model = Surrogate.of(problem, taught, rng)
+    return model, diagnose(model, {lesson.number for lesson in taught if lesson.measured})
 
 
 def _about(problem: Problem, metric: str) -> Problem:
@@ -107,16 +147,18 @@ def _shares(cube: Cube, rows: Floats, losses: Floats) -> Iterator[Importance]:
         )
 
 
-def _indices(model: Surrogate, rng: np.random.Generator) -> Indices:
+def _indices(model: Landscape, spread: Spread, rng: np.random.Generator) -> Indices:
     """Of the posterior mean, for the parameters with more than one value."""
-    cube, free = model.known.joint.cube, model.known.joint.cube.free
+    cube, free = model.cube, model.cube.free
+    samples = affordable_samples(len(free), len(model), KERNEL_LIMIT)
+    if spread.region is not None:
+        return indices_within(model.mean, spread, free, samples, rng)
 
     def mean(part: Floats) -> Floats:
         rows = np.full((len(part), cube.width), 0.5)
         rows[:, free] = part
         return model.mean(rows)
 
-    samples = affordable_samples(len(free), len(model.known), KERNEL_LIMIT)
     return indices(mean, len(free), samples, rng)
 
 
@@ -134,12 +176,13 @@ def _ranked(
         )
         for j, one in enumerate(found)
     ]
-    return sorted(whole, key=lambda one: -(one.total or 0.0))
+    return sorted(whole, key=lambda one: -max(one.total or 0.0, one.first_order or 0.0))
 
 
 def _curves(
-    model: Surrogate, order: list[int], rng: np.random.Generator
+    model: Landscape, spread: Spread, order: list[int]
 ) -> tuple[list[Dependence], PairDependence | None]:
-    base = sample(model.known.joint.cube, affordable(model, order), rng)
-    found = [one for j in order if (one := curve(model, base, j)) is not None]
-    return found, pair(model, base, *order[:2]) if len(order) > 1 else None
+    base = spread.rows(affordable(model, spread, order))
+    found = [one for j in order for one in curves(model, spread, base, j)]
+    numbers = [j for j in order if not isinstance(model.cube.scales[j], Permutations)]
+    return found, pair(model, spread, base, *numbers[:2]) if len(numbers) > 1 else None

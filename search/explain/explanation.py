@@ -14,8 +14,9 @@ class Importance(Wire):
     """How much depends on one parameter, by two measures, and how many trials each rests on.
 
     `share` is its part of what sets the best trials apart (PED-ANOVA): the shares add up to 1.
-    `first_order` is the part of the model's variance that the parameter explains alone, `total` the
-    part in which it has a hand (Sobol' indices of the posterior mean).  None: too few trials.
+    `first_order` is the part of the model's variance that knowing the parameter explains, `total`
+    the part that is left when all others are known (Sobol' indices of the posterior mean).  None:
+    too few trials.
     """
 
     parameter: str
@@ -31,10 +32,12 @@ class Importance(Wire):
 class Dependence(Wire):
     """The metric along one parameter, as the model sees it, averaged over the others.
 
-    `sd` is the mean of the standard deviations at the configs that were averaged over.
+    `sd` is the mean of the standard deviations at the configs that were averaged over, at least
+    `configs` for each value.  Of a permutation, the values are the positions of `item`, from 1 on.
     """
 
     parameter: str
+    item: str | None = None
     values: Sequence[Value]
     mean: Sequence[float]
     sd: Sequence[float]
@@ -45,7 +48,7 @@ class Dependence(Wire):
 class PairDependence(Wire):
     """The metric along two parameters: `mean[i][k]` at rows[i] and columns[k].
 
-    None where the two are never active together.
+    None where the two are never active together, or where constraints leave no config.
     """
 
     row_parameter: str
@@ -80,6 +83,18 @@ class Diagnostics(Wire):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answers(Wire):
+    """How well the model tells which of two trials a person prefers, from the other answers.
+
+    `foretold` is the share of the `answers` that it gets right.
+    """
+
+    answers: int
+    foretold: float
+    warning: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edge(Wire):
     """A bound at which the best trials crowd: `near` of the best `of`.
 
@@ -100,7 +115,9 @@ class Explanation(Wire):
     """What the trials say of a metric, and what a model makes of it.
 
     `trials` ended and teach something, `measured` of them with a value of their own.  `because`
-    says why there is no model; what it would have answered is then missing.
+    says why there is no model; what it would have answered is then missing.  By preference, the
+    metric is the utility that the answers speak for, `measured` trials were compared, and `answers`
+    stands in place of `diagnostics`.
     """
 
     metric: str
@@ -111,6 +128,7 @@ class Explanation(Wire):
     dependence: Sequence[Dependence] = ()
     pair: PairDependence | None = None
     diagnostics: Diagnostics | None = None
+    answers: Answers | None = None
     edges: Sequence[Edge] = ()
     warnings: Sequence[str] = ()
     because: str | None = None

@@ -71,7 +71,7 @@ def diagnose(surrogate: Surrogate, measured: set[int]) -> Diagnostics | None:
                 trial=known.numbers[place],
                 measured=surrogate.sign * float(known.losses[place]),
                 predicted=surrogate.metric(float(mean[place])),
-                sd=float(sd[place]) * surrogate.aims.scale,
+                sd=float(sd[place]) * surrogate.scale,
                 residual=surrogate.sign * float(residuals[place]),
             )
             for place in kept

@@ -7,7 +7,8 @@ Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces", 2023,
 theorem 2.  The densities are kernel estimates, cut off at the bounds of the parameter's own scale;
 a choice without order has counts instead.  Each holds one more observation that lies anywhere.
 
-A conditional parameter is judged by the trials in which it is active.
+A conditional parameter is judged by the trials in which it is active, an order by the positions of
+its items.
 """
 
 import math
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.encoding import Cube
-from search.parameters import ChoiceParameter
-from search.scales import Floats
+from search.parameters import ChoiceParameter, IntParameter
+from search.scales import Floats, Permutations
+from search.space import SearchSpace
 
 BEST_SHARE = 0.1
 FEWEST_BEST = 5
@@ -50,15 +52,26 @@ def shares(found: list[Divergence]) -> list[float | None]:
 
 
 def _divergence(cube: Cube, j: int, u: Floats, losses: Floats) -> Divergence:
-    n = len(u)
+    scale, n = cube.scales[j], len(u)
+    if isinstance(scale, Permutations):
+        return _of_order(scale, u, losses)
     if n < FEWEST:
         return Divergence(None, n, 0)
     best = max(math.ceil(BEST_SHARE * n), FEWEST_BEST)
-    if cube.scales[j].count == 1 or losses.min() == losses.max():
+    if scale.count == 1 or losses.min() == losses.max():
         return Divergence(0.0, n, best)
     top = u[np.argsort(losses, kind="stable")[:best]]
     p, q = density(cube, j, top), density(cube, j, u)
     return Divergence(float(np.sum(q * np.square(p / q - 1.0))), n, best)
+
+
+def _of_order(scale: Permutations, u: Floats, losses: Floats) -> Divergence:
+    """That of the item whose position sets the best apart most."""
+    count = len(scale.items)
+    cube = Cube(SearchSpace(parameters=[IntParameter(name="position", low=1, high=count)]))
+    positions = (np.argsort(scale.orders(u), axis=1) + 0.5) / count
+    found = [_divergence(cube, 0, positions[:, item], losses) for item in range(count)]
+    return max(found, key=lambda one: one.value or 0.0)
 
 
 def density(cube: Cube, j: int, u: Floats) -> Floats:

@@ -44,7 +44,7 @@ def posterior_best(problem: Problem, trials: Sequence[Trial]) -> PosteriorBest |
             return PosteriorBest(
                 number=tried[place].number,
                 mean=model.metric(float(mean[place])),
-                sd=float(sd[place]) * model.aims.scale,
+                sd=float(sd[place]) * model.scale,
             )
     except NoModel:
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.encoding import Cube
 from search.gp.ensemble import PLAIN, Ensemble
 from search.gp.joint import Joint
 from search.gp.known import Known
@@ -61,6 +62,19 @@ class Surrogate:
         sign = 1.0 if problem.objectives[0].goal == "minimize" else -1.0
         return cls(known, ensemble, aims.plain, sign, _contexts(joint, taught))
 
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @property
+    def cube(self) -> Cube:
+        """The cube of the space, without contexts."""
+        return self.known.joint.cube
+
+    @property
+    def scale(self) -> float:
+        """A standard deviation of 1 in units of the metric."""
+        return self.aims.scale
+
     @property
     def members(self) -> Sequence[Posterior]:
         """The plain members."""
@@ -111,7 +125,7 @@ class Surrogate:
 
     def _features(self, rows: Floats) -> Iterator[list[Floats]]:
         """Of some rows at a time, in each of the contexts."""
-        cube = self.known.joint.cube
+        cube = self.cube
         for start in range(0, len(rows), self._chunk):
             part = cube.features(cube.snap(rows[start : start + self._chunk]))
             yield [

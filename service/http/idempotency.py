@@ -9,11 +9,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from service.auth.principal import Principal
+from service.auth.deps import Writer
 from service.db.rows import fetch_one
 from service.errors import IdempotencyMismatch
 
@@ -45,12 +45,6 @@ class Once:
     key: str | None
     fingerprint: bytes
 
-    @classmethod
-    async def of(cls, request: Request, caller: Principal, key: str | None) -> "Once":
-        """What tells this request from another one with the same key."""
-        text = f"{request.method} {request.url.path}\n".encode() + await request.body()
-        return cls(caller.project_id, key, hashlib.sha256(text).digest())
-
     async def answered(self, connection: AsyncConnection[Any]) -> Any | None:
         """The body of the first answer, if there was one; raises IdempotencyMismatch.
 
@@ -78,3 +72,12 @@ class Once:
                 "body": Jsonb(body),
             }
             await connection.execute(KEEP, values)
+
+
+async def _once(request: Request, caller: Writer, idempotency_key: IdempotencyKey = None) -> Once:
+    """What tells this request from another one with the same key."""
+    text = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    return Once(caller.project_id, idempotency_key, hashlib.sha256(text).digest())
+
+
+OnlyOnce = Annotated[Once, Depends(_once)]

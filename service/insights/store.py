@@ -21,9 +21,13 @@ Kind: TypeAlias = Literal["explanation", "best"]
 # took.
 REST = 9
 
+# Results: trials that have ended, and answers of people.
+RESULTS = """
+(select k.finished + (select count(*) from preference p where p.study_id = k.study_id)::int)
+"""
 # Only what is newly wanted is worth waking a suggester for.
-WANT = """
-with now as (select finished from study_counter where study_id = %(study)s
+WANT = f"""
+with now as (select {RESULTS} as finished from study_counter k where study_id = %(study)s
 ), made as (
   insert into insight as i (study_id, kind, metric, wanted)
   select %(study)s, 'explanation', %(metric)s, finished from now
@@ -32,16 +36,16 @@ with now as (select finished from study_counter where study_id = %(study)s
   returning 1
 )
 select pg_notify('demand', %(study)s::text) from made
-"""
+"""  # noqa: S608  (made of constants)
 KEEP = """
 insert into insight (study_id, kind, metric) values (%(study)s, 'best', %(metric)s)
 """
-READ = """
-select i.body, i.seen, i.seconds, i.computed_at, k.finished
+READ = f"""
+select i.body, i.seen, i.seconds, i.computed_at, {RESULTS} as finished
   from study_counter k
   left join insight i on i.study_id = k.study_id and i.kind = %(kind)s and i.metric = %(metric)s
  where k.study_id = %(study)s
-"""
+"""  # noqa: S608  (made of constants)
 # Whoever waits comes before what nobody waits for.
 CLAIM = f"""
 with due as (
@@ -98,7 +102,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """How an insight stands; `finished` is how many trials have ended by now."""
+    """How an insight stands; `finished` is how many results there are by now."""
 
     body: Any
     seen: int | None

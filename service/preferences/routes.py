@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from service.auth.deps import Reader, Writer
 from service.errors import InvalidRequest
 from service.http.cursors import decode, page
-from service.http.idempotency import IdempotencyKey, Once
+from service.http.idempotency import OnlyOnce
 from service.http.json import StrictRoute
 from service.http.params import Paging
 from service.http.problems import answers
@@ -32,13 +32,11 @@ async def prefer(
     *,
     study: str,
     body: Prefer,
-    request: Request,
     needs: Needs,
     caller: Writer,
-    idempotency_key: IdempotencyKey = None,
+    once: OnlyOnce,
 ) -> Response:
     """Say which completed trials are better; also after the study has ended."""
-    once = await Once.of(request, caller, idempotency_key)
     async with needs.cold() as connection:
         answer = await once.answered(connection)
         if answer is None:

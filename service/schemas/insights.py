@@ -12,9 +12,9 @@ EXPLANATION: TypeAdapter[Explanation] = TypeAdapter(Explanation)
 
 
 class StudyExplanation(Body):
-    """An explanation, and how many of the trials that have ended it has seen."""
+    """An explanation, and how many of the results it has seen: trials that ended, and answers."""
 
     seen: int
-    finished: Annotated[int, Field(description="trials that have ended by now")]
+    finished: Annotated[int, Field(description="results there are by now")]
     computed_at: datetime
     explanation: Explanation

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from service.auth.deps import Looker, Reader, Writer
-from service.http.idempotency import IdempotencyKey, Once
+from service.http.idempotency import OnlyOnce
 from service.http.json import StrictRoute
 from service.http.problems import answers
 from service.resources import Needs
@@ -34,13 +34,11 @@ router = APIRouter(route_class=StrictRoute, tags=["studies"])
 async def create(
     *,
     body: StudyCreate,
-    request: Request,
     needs: Needs,
     caller: Writer,
-    idempotency_key: IdempotencyKey = None,
+    once: OnlyOnce,
 ) -> Response:
     """Make a study.  If every parameter has a default, trial 0 runs the defaults."""
-    once = await Once.of(request, caller, idempotency_key)
     async with needs.cold() as connection:
         answer = await once.answered(connection)
         if answer is None:

@@ -100,7 +100,8 @@ def work_out(task: Inquiry) -> Answer:
     from search.explain.posterior_best import posterior_best
 
     if task.kind == "explanation":
-        return Answer(body=asdict(explain(task.problem, task.trials, task.metric)))
+        found = explain(task.problem, task.trials, task.metric, task.preferences)
+        return Answer(body=asdict(found))
     best = posterior_best(task.problem, task.trials)
     return Answer(body=None if best is None else asdict(best))
 

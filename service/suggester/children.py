@@ -19,6 +19,7 @@ from service.suggester.task import LENGTH, Answer, Fit, Inquiry, WarmUp, read_an
 REMEMBERED_STUDIES = 100  # in a child
 LOADING_SECONDS = 120.0  # for torch and all, on a busy machine with a cold disk
 EXPLAINING = ("search.explain.explain", "search.explain.posterior_best")
+PREFERRING = ("search.explain.preferred",)
 LINGER_SECONDS = 2.0  # between the end of its pipes and that of the process
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -77,7 +78,7 @@ class Child:
 
     async def inquire(self, task: Inquiry, seconds: float) -> Answer:
         """Work out an insight; raises as `fit` does."""
-        await self.warm_up(EXPLAINING)
+        await self.warm_up(EXPLAINING + PREFERRING * task.problem.by_preference)
         return await self._ask(task, seconds)
 
     def to_forget(self, study_id: int) -> list[int]:

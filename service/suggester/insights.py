@@ -12,11 +12,13 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from search.explain.explanation import Explanation
+from search.preferences import pairs_of
 from search.problem import Problem
 from search.values import JSON
 from service.db.engine import HotPool
 from service.insights.store import Work, claim, finish, give_up, renew
 from service.observability.logs import log, where
+from service.preferences.read import rankings
 from service.studies.spec import load_spec
 from service.suggester.children import ChildDied, Lane, TookTooLong
 from service.suggester.history import read_changed
@@ -97,10 +99,18 @@ class Insights:
         """What the process is to do, and how many results it sees."""
         async with self._pool.connection() as connection:
             spec = await load_spec(connection, work.study_id, work.spec_version)
-            _, found = await read_changed(connection, work.study_id, -1, curves=work.metric)
-        trials = [found[number] for number in sorted(found)]
-        task = Inquiry(kind=work.kind, metric=work.metric, problem=spec.problem, trials=trials)
-        return task, sum(trial.state.final for trial in trials)
+            version, found = await read_changed(connection, work.study_id, -1, curves=work.metric)
+            given: list[list[int]] = []
+            if spec.problem.by_preference:
+                given = await rankings(connection, work.study_id, version)
+        task = Inquiry(
+            kind=work.kind,
+            metric=work.metric,
+            problem=spec.problem,
+            trials=[found[number] for number in sorted(found)],
+            preferences=pairs_of(given),
+        )
+        return task, len(given) + sum(trial.state.final for trial in task.trials)
 
     async def _keep(self, work: Work) -> None:
         """Renew the lease for as long as it takes."""

@@ -49,6 +49,7 @@ class Inquiry:
     metric: str
     problem: Problem
     trials: Sequence[Trial]
+    preferences: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)

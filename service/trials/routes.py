@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from psycopg import AsyncConnection
 
 from service.auth.deps import Writer
 from service.auth.principal import Principal
 from service.errors import LimitExceeded
-from service.http.idempotency import IdempotencyKey, Once
+from service.http.idempotency import Once, OnlyOnce
 from service.http.json import BulkRoute, StrictRoute
 from service.http.problems import answers
 from service.resources import Needs, Resources
@@ -37,13 +37,11 @@ async def add(
     *,
     study: str,
     body: Enqueue,
-    request: Request,
     needs: Needs,
     caller: Writer,
-    idempotency_key: IdempotencyKey = None,
+    once: OnlyOnce,
 ) -> Response:
     """Queue configs to be run before any suggestion; they count in the budget."""
-    once = await Once.of(request, caller, idempotency_key)
     async with needs.cold() as connection:
         answer = await once.answered(connection)
         if answer is None:
@@ -68,16 +66,14 @@ async def import_ended(
     *,
     study: str,
     body: Import,
-    request: Request,
     needs: Needs,
     caller: Writer,
-    idempotency_key: IdempotencyKey = None,
+    once: OnlyOnce,
 ) -> Response:
     """Add trials that ran elsewhere, to learn from; they stand outside the budget."""
     points = sum(len(m.values) for trial in body.trials for m in trial.measurements)
     if points > MAX_POINTS_AT_ONCE:
         raise LimitExceeded(f"at most {MAX_POINTS_AT_ONCE} points at once, not {points}")
-    once = await Once.of(request, caller, idempotency_key)
     async with needs.cold() as connection:
         answer = await once.answered(connection)
         if answer is None:
@@ -109,13 +105,11 @@ async def retry(
     *,
     trial: str,
     body: Retry,
-    request: Request,
     needs: Needs,
     caller: Writer,
-    idempotency_key: IdempotencyKey = None,
+    once: OnlyOnce,
 ) -> Response:
     """Queue the config of an ended trial again, as a new trial."""
-    once = await Once.of(request, caller, idempotency_key)
     async with needs.cold() as connection:
         answer = await once.answered(connection)
         if answer is None:

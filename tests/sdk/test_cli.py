@@ -9,7 +9,7 @@ from trimtab.cli import group
 from trimtab.cli.app import app
 from typer.testing import CliRunner
 
-COMMANDS = ["studies", "trials", "best", "explain", "watch", "logs", "export", "keys"]
+COMMANDS = ["studies", "trials", "best", "explain", "watch", "logs", "export", "prefer", "keys"]
 SERVER_COMMANDS = ["up", "serve", "suggest", "fleet", "migrate"]
 
 

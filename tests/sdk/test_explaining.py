@@ -105,6 +105,40 @@ def test_bars_are_as_long_as_shares(share, length):
     assert bar(share) == "█" * length
 
 
+def test_of_preferences_it_says_how_many_answers_are_foretold(fake, study):
+    answers = {"answers": 20, "foretold": 0.85, "warning": None}
+    fake.script["/explanation"] = [answer(diagnostics=None, answers=answers)]
+    text = str(study.explain())
+    assert "leaving out one of 20 answers at a time: 85% are foretold" in text
+    assert "R^2" not in text
+
+
+def test_an_order_has_a_line_for_each_item(fake, study):
+    curves = [
+        {
+            "parameter": "width",
+            "item": item,
+            "values": [1, 2],
+            "mean": mean,
+            "sd": [0, 0],
+            "configs": 9,
+        }
+        for item, mean in (("crop", [1.0, 2.0]), ("flip", [2.0, 1.0]))
+    ]
+    fake.script["/explanation"] = [answer(dependence=curves)]
+    found = study.explain()
+    lines = [line.split() for line in str(found).split("\n")]
+    assert lines[3][:2] == ["width", "█" * 5]
+    assert lines[4:6] == [["crop", "▁█", "1", "2"], ["flip", "█▁", "1", "2"]]
+    assert found.to_pandas("dependence")["item"].tolist() == ["crop", "crop", "flip", "flip"]
+
+
+def test_where_a_total_says_nothing_the_bar_is_of_what_is_known_alone(fake, study):
+    tied = [dict(FOUND["importance"][0], total=0.0, first_order=0.5)]
+    fake.script["/explanation"] = [answer(importance=tied)]
+    assert "█" * 10 in str(study.explain())
+
+
 def test_parts_are_tables(fake, study):
     fake.script["/explanation"] = [answer()]
     found = study.explain()

@@ -234,6 +234,33 @@ async def test_a_suggester_answers_whoever_waits(app_client, make, trials, setti
         await asyncio.gather(suggester, return_exceptions=True)
 
 
+async def test_a_study_by_preference_is_explained_by_what_was_answered(
+    app_client, make, trials, insights
+):
+    taste = [{"metric": "taste", "goal": "maximize", "by": "preference"}]
+    study = await make(space=X, objectives=taste)
+    for n in range(10):
+        trials.add(study, config={"x": n / 10})
+    await ask(app_client, study)
+    assert await insights.work()
+    body = (await ask(app_client, study)).json()
+    assert body["explanation"]["because"] == "fewer than 2 preferences have been given"
+    assert body["seen"] == 10
+    rankings = {"rankings": [[n + 1, n] for n in range(9)]}
+    path = f"/v1/studies/{study['id']}"
+    await app_client.post(f"{path}/preferences", json=rankings)
+    old = (await ask(app_client, study)).json()
+    assert (old["seen"], old["finished"]) == (10, 19)
+    assert await insights.work()
+    body = (await ask(app_client, study)).json()
+    assert (body["seen"], body["finished"]) == (19, 19)
+    found = body["explanation"]
+    assert (found["metric"], found["measured"]) == ("taste", 10)
+    assert found["answers"] == {"answers": 9, "foretold": 1.0, "warning": None}
+    curve = found["dependence"][0]["mean"]
+    assert curve[0] < curve[10] < curve[20]
+
+
 # The best of noisy trials
 
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trimtab._view import number, sparkline
-from trimtab.explanation import Dependence, Diagnostics, Explanation
+from trimtab.explanation import Answers, Dependence, Diagnostics, Explanation
 from trimtab.models import Value
 
 BAR = 20
@@ -17,6 +17,8 @@ def render(found: Explanation) -> RenderableType:
     parts: list[RenderableType] = [_headline(found), _table(found)]
     if found.diagnostics:
         parts.append(_checked(found.diagnostics))
+    if found.answers:
+        parts.append(_foretold(found.answers))
     if found.because:
         parts.append(Text(f"no model: {found.because}", "yellow"))
     parts += [Text(f"! {warning}", "yellow") for warning in found.warnings]
@@ -46,21 +48,25 @@ def _headline(found: Explanation) -> Text:
 
 
 def _table(found: Explanation) -> Table:
-    """The bars are of the total index, or of the share where there is no model."""
+    """The bars are of the larger index, or of the share where there is no model."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in COLUMNS:
         table.add_column(column, no_wrap=True)
-    curves = {curve.parameter: curve for curve in found.dependence}
     for one in found.importance:
-        length = one.share if one.total is None else one.total
+        length = one.share if one.total is None else max(one.total, one.first_order or 0.0)
+        curves = [curve for curve in found.dependence if curve.parameter == one.parameter]
+        plain = next((curve for curve in curves if curve.item is None), None)
         table.add_row(
             Text(one.parameter),
             Text(bar(length), "cyan"),
             _percent(one.total),
             _percent(one.first_order),
             _percent(one.share),
-            *_curve(curves.get(one.parameter)),
+            *_curve(plain),
         )
+        for curve in curves:
+            if curve.item is not None:
+                table.add_row(Text(f"  {curve.item}"), "", "", "", "", *_curve(curve))
     return table
 
 
@@ -78,6 +84,13 @@ def _checked(found: Diagnostics) -> Text:
     return Text(
         f"leaving out one of {found.trials} trials at a time: R^2 {found.r_squared:.2f}, rank "
         f"correlation {found.rank_correlation:.2f}, {found.coverage:.0%} within 90% intervals",
+        "dim",
+    )
+
+
+def _foretold(found: Answers) -> Text:
+    return Text(
+        f"leaving out one of {found.answers} answers at a time: {found.foretold:.0%} are foretold",
         "dim",
     )
 

@@ -16,8 +16,9 @@ class Importance(Wire):
     """How much depends on one parameter.
 
     `share` is its part of what sets the best trials apart (PED-ANOVA, on `share_trials`); of the
-    variance of the model's mean (on `model_trials`), `first_order` is the part that it explains
-    alone and `total` the part in which it has a hand.  None: too few trials, or no model.
+    variance of the model's mean (on `model_trials`), `first_order` is the part that knowing it
+    explains and `total` the part that is left when all others are known.  None: too few trials, or
+    no model.
     """
 
     parameter: str
@@ -30,9 +31,13 @@ class Importance(Wire):
 
 
 class Dependence(Wire):
-    """The metric along one parameter, averaged over `configs` values of the others."""
+    """The metric along one parameter, averaged over `configs` values of the others.
+
+    Of a permutation, there is one for each `item`, and the values are its positions, from 1 on.
+    """
 
     parameter: str
+    item: str | None = None
     values: list[Value]
     mean: list[float]
     sd: list[float]
@@ -71,6 +76,17 @@ class Diagnostics(Wire):
     points: list[LeftOut]
 
 
+class Answers(Wire):
+    """How well the model tells which of two trials is preferred, from the other answers.
+
+    `foretold` is the share of the `answers` that it gets right.
+    """
+
+    answers: int
+    foretold: float
+    warning: str | None = None
+
+
 class Edge(Wire):
     """A bound at which the best trials crowd: `near` of the best `of`."""
 
@@ -86,8 +102,10 @@ class Edge(Wire):
 class Explanation(Wire):
     """An explanation of one metric; print it for a table.
 
-    It has seen `seen` of the `finished` trials.  `warnings` are sentences: a poor model, bounds to
-    widen.  `because` says why there is no model, if there is none.
+    It has seen `seen` of the `finished` results: trials that ended, and answers.  `warnings` are
+    sentences: a poor model, bounds to widen.  `because` says why there is no model, if there is
+    none.  In a study by preference the metric is a utility less that of the best so far, and
+    `answers` stands in place of `diagnostics`.
     """
 
     metric: str
@@ -98,6 +116,7 @@ class Explanation(Wire):
     dependence: tuple[Dependence, ...] = ()
     pair: PairDependence | None = None
     diagnostics: Diagnostics | None = None
+    answers: Answers | None = None
     edges: tuple[Edge, ...] = ()
     warnings: tuple[str, ...] = ()
     because: str | None = None
@@ -126,7 +145,13 @@ class Explanation(Wire):
             )
         if part == "dependence":
             return [
-                {"parameter": curve.parameter, "value": value, "mean": mean, "sd": sd}
+                {
+                    "parameter": curve.parameter,
+                    "item": curve.item,
+                    "value": value,
+                    "mean": mean,
+                    "sd": sd,
+                }
                 for curve in self.dependence
                 for value, mean, sd in zip(curve.values, curve.mean, curve.sd, strict=True)
             ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from trimtab._version import __version__
-from trimtab.cli import keys, studies
+from trimtab.cli import keys, preferring, studies
 from trimtab.cli.group import Commands
 from trimtab.cli.server import Server
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 studies.register(app)
+preferring.register(app)
 app.add_typer(keys.app, name="keys", rich_help_panel="Studies")
 
 
@@ -49,6 +50,7 @@ def main(
     trimtab best digits               the best config so far
     trimtab trials digits             its trials
     trimtab logs digits 17            why did trial 17 fail?
+    trimtab prefer posters 7 3        trial 7 is better than trial 3
     trimtab export digits -o t.csv    all trials as a table
     trimtab keys create laptop        an API key for somebody else
 
