@@ -23,8 +23,8 @@ async def test_searchers_and_schedulers_say_what_they_are(app_client: AsyncClien
     assert by_kind["gp"]["features"] == ["conditions", "contexts", *served[1:]]
     several = ["several_objectives"]
     assert by_kind["botorch"]["features"] == [
-        "conditions", "outcome_constraints", "parameter_constraints", "preferences", "priors",
-        *several, "transfer",
+        "conditions", "gradients", "outcome_constraints", "parameter_constraints", "preferences",
+        "priors", *several, "transfer",
     ]  # fmt: skip
     assert "priors" not in by_kind["grid"]["features"]
 
