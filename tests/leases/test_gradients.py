@@ -16,6 +16,7 @@ import pytest
 from service.leases.tell import hash_of
 from service.schemas.trials import Completed
 from service.suggester.history import read_changed
+from tests.leases.telling import take, tell
 from tests.leases.world import World
 
 SPACE = {
@@ -51,18 +52,8 @@ async def running(
     """A study with its trials taken: each with its id and lease."""
     made = await create(client, first=list(configs), **changes)
     assert made.status_code == 201, made.text
-    study, taken = made.json()["id"], []
-    for _ in configs:
-        lease = str(uuid.uuid4())
-        ask = {"lease_id": lease, "worker": "w", "wait": 0}
-        asked = (await client.post(f"/v1/studies/{study}/trials:ask", json=ask)).json()
-        taken.append({"id": asked["trial"]["id"], "lease": lease})
-    return study, taken
-
-
-async def tell(client: httpx.AsyncClient, trial: dict[str, Any], **outcome: Any) -> httpx.Response:
-    body = {"lease_id": trial["lease"], "outcome": {"kind": "completed", **outcome}}
-    return await client.post(f"/v1/trials/{trial['id']}:tell", json=body)
+    study = made.json()["id"]
+    return study, await take(client, study, len(configs))
 
 
 async def test_told_derivatives_are_shown_wherever_the_trial_is(

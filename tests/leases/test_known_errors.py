@@ -13,6 +13,7 @@ import pytest
 from service.leases.tell import hash_of
 from service.schemas.trials import Completed, Failed
 from service.suggester.history import read_changed
+from tests.leases.telling import take, tell
 from tests.leases.world import World
 
 SPACE = {"parameters": [{"kind": "float", "name": "x", "low": 0, "high": 1}]}
@@ -22,18 +23,8 @@ async def running(client: httpx.AsyncClient, *values: float) -> tuple[str, list[
     """A study with its trials taken: each with its id and lease."""
     body = {"name": f"s{uuid.uuid4().hex}", "space": SPACE, "objectives": [{"metric": "loss"}]}
     made = await client.post("/v1/studies", json={**body, "first": [{"x": x} for x in values]})
-    study, taken = made.json()["id"], []
-    for _ in values:
-        lease = str(uuid.uuid4())
-        ask = {"lease_id": lease, "worker": "w", "wait": 0}
-        asked = (await client.post(f"/v1/studies/{study}/trials:ask", json=ask)).json()
-        taken.append({"id": asked["trial"]["id"], "lease": lease})
-    return study, taken
-
-
-async def tell(client: httpx.AsyncClient, trial: dict[str, Any], **outcome: Any) -> httpx.Response:
-    body = {"lease_id": trial["lease"], "outcome": {"kind": "completed", **outcome}}
-    return await client.post(f"/v1/trials/{trial['id']}:tell", json=body)
+    study = made.json()["id"]
+    return study, await take(client, study, len(values))
 
 
 async def test_a_told_error_is_shown_wherever_the_value_is(app_client: httpx.AsyncClient) -> None:
