@@ -25,6 +25,10 @@ install = set -eu -o pipefail; \
 		-c constraints.txt $(1) 2>&1 | tee $(VENV)/setup.log | $(SHORT) \
 	|| { tail -n 40 $(VENV)/setup.log; exit 1; }
 
+# ioh installs its own tests as the package `tests`, which processes of ours would take for our folder.
+export ALIEN_TESTS = import shutil, sysconfig; \
+	shutil.rmtree(sysconfig.get_path("platlib") + "/tests", ignore_errors=True)
+
 .PHONY: help
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +85,7 @@ $(READY): $(INPUTS)
 
 $(READY_BENCH): $(READY)
 	@$(call install,--no-build-isolation -e ".[bench]")
+	@$(PYTHON) -c "$$ALIEN_TESTS"
 	@touch $@
 
 # A command of that name may be there and not run (pyenv's are like that), so each is tried.

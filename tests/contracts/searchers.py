@@ -39,12 +39,8 @@ BATCH = TypeAdapter(Batch)
 ENDINGS = {3: TrialState.INFEASIBLE, 5: TrialState.FAILED, 6: TrialState.STOPPED}
 LOSS = (Objective(metric="loss"),)
 
-# Installed packages come before a folder that is none, and `ioh`, which the benchmarks need, brings
-# one of the name `tests`.
 ELSEWHERE = """
-import sys, types
-sys.modules["tests"] = tests = types.ModuleType("tests")
-tests.__path__ = ["tests"]
+import sys
 from tests.contracts.searchers import BATCH, HISTORY, SETTINGS
 settings, history = sys.stdin.read().split(chr(10))
 batch = SETTINGS.validate_json(settings).suggest(HISTORY.validate_json(history), 5)
