@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from search.encoding import Cube
+from search.explain.caveats import alone, caveats
 from search.explain.dependence import MOST_CURVES, affordable, curves, pair
 from search.explain.edges import edges
 from search.explain.explanation import (
@@ -24,7 +25,9 @@ from search.explain.ped_anova import divergences, shares
 from search.explain.sobol_indices import Indices, indices, indices_within
 from search.explain.sobol_indices import affordable as affordable_samples
 from search.explain.spread import Spread
+from search.explain.subject import goals_of
 from search.explain.surrogate import NoModel, Surrogate, exactly, generator
+from search.explain.within import contexts_of, in_company, quantiles
 from search.outcomes import Lesson, lessons
 from search.preferences import Pair
 from search.problem import Objective, Problem
@@ -68,7 +71,9 @@ class Studied:
         """What needs no model."""
         kept = [lesson for lesson in self.taught if lesson.measured]
         rows = self.cube.snap(self.cube.encode(lesson.config for lesson in kept))
-        losses = np.array([lesson.loss for lesson in kept])
+        groups = contexts_of(kept)
+        company = in_company(groups)
+        rows, losses = rows[company], quantiles(_losses(kept)[company], groups[company])
         crowded = edges(self.cube, rows, losses)
         objective = self.problem.objectives[0]
         return Explanation(
@@ -78,18 +83,17 @@ class Studied:
             measured=len(kept),
             importance=list(_shares(self.cube, rows, losses)),
             edges=crowded,
-            warnings=[edge.message for edge in crowded],
+            warnings=[*alone(company), *(edge.message for edge in crowded)],
         )
 
     def modelled(self, found: Explanation) -> Explanation:
         """And what does; raises NoModel."""
         rng = generator(self.problem.seed)
-        model, check = self.fit(rng)
+        model, check, warned = self.fit(rng)
         spread = Spread(self.cube, int(rng.integers(2**31)))
         sobol = _indices(model, spread, rng)
         order = [self.cube.free[k] for k in np.argsort(-sobol.largest, kind="stable")]
         along, two = _curves(model, spread, order[:MOST_CURVES])
-        warned = [check.warning] if check and check.warning else []
         return replace(
             found,
             importance=_ranked(found.importance, self.cube, sobol, len(model)),
@@ -101,7 +105,8 @@ class Studied:
         )
 
 
-Fitted: TypeAlias = tuple[Landscape, Diagnostics | Answers | None]
+# A model, how well it foretells what it was not given, and what else to beware of.
+Fitted: TypeAlias = tuple[Landscape, Diagnostics | Answers | None, Sequence[str]]
 
 
 def _studied(problem: Problem, trials: Sequence[Trial], preferences: Sequence[Pair]) -> Studied:
@@ -113,24 +118,28 @@ def _studied(problem: Problem, trials: Sequence[Trial], preferences: Sequence[Pa
 
     def fit(_: np.random.Generator) -> Fitted:
         taste = Taste.of(problem, trials, preferences)
-        return taste, taste.checked()
+        check = taste.checked()
+        return taste, check, [check.warning] if check.warning else []
 
     return Studied(problem, cube, compared(trials, preferences), fit)
 
 
 def _measured(problem: Problem, taught: Sequence[Lesson], rng: np.random.Generator) -> Fitted:
     model = Surrogate.of(problem, taught, rng)
-    return model, diagnose(model, {lesson.number for lesson in taught if lesson.measured})
+    check = diagnose(model, taught)
+    warned = [check.warning] if check and check.warning else []
+    return model, check, [*warned, *caveats(taught, model.known.numbers, judged=check is not None)]
 
 
 def _about(problem: Problem, metric: str) -> Problem:
     """The problem of making this metric good alone."""
-    goals = {
-        c.metric: "minimize" if c.at_most is not None else "maximize" for c in problem.constraints
-    }
-    known = {metric: Objective(metric=metric, goal=goal) for metric, goal in goals.items()}  # type: ignore[arg-type]
+    known = {name: Objective(metric=name, goal=goal) for name, goal in goals_of(problem).items()}
     known |= {objective.metric: objective for objective in problem.objectives}
     return replace(problem, objectives=[known[metric]], constraints=())
+
+
+def _losses(taught: Sequence[Lesson]) -> Floats:
+    return np.array([lesson.loss for lesson in taught])
 
 
 def _shares(cube: Cube, rows: Floats, losses: Floats) -> Iterator[Importance]:

@@ -10,15 +10,18 @@ Williams, "Gaussian Processes for Machine Learning", 2006, section 5.4.2.  Lengt
 stay those of the fit to all trials.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve
-from scipy.stats import binom, rankdata
+from scipy.stats import binom
 
 from search.explain.explanation import Diagnostics, LeftOut
 from search.explain.surrogate import Surrogate
+from search.explain.within import Groups, contexts_of, differ, in_company, quantiles, variance
 from search.gp.posterior import Posterior
+from search.outcomes import Lesson
 from search.scales import Floats
 
 INTERVAL = 1.6448536269514722  # half the width of a normal 90% interval
@@ -44,26 +47,27 @@ def leave_one_out(member: Posterior, y: Floats) -> Predictions:
     return Predictions(y - member.a / projected, np.sqrt(1.0 / inverse.diagonal()))
 
 
-def diagnose(surrogate: Surrogate, measured: set[int]) -> Diagnostics | None:
-    """Of the plain members' mixture, over the trials with a value of their own; None
-    with fewer than three of them, or when all of those are equal.
+def diagnose(surrogate: Surrogate, taught: Sequence[Lesson]) -> Diagnostics | None:
+    """Of the plain members' mixture, over the trials with a value of their own and with another in
+    their context; None with fewer than three of them, or when those of each context are equal.
 
-    The model is called poor when R^2 is under POOR, or when its 90% intervals hold fewer trials
+    R^2 and the rank correlation are those within contexts: what tells these apart is no merit.  The
+    model is called poor when R^2 is under POOR, or when its 90% intervals hold fewer trials
     than those of a right model would with probability CHANCE; with fewer than FEWEST trials it is
     not judged.
     """
     known, y = surrogate.known, surrogate.aims.y
-    kept = [place for place, number in enumerate(known.numbers) if number in measured]
-    if len(kept) < 3 or float(np.std(y[kept])) == 0.0:
+    kept, groups = _judged(known.numbers, taught)
+    if len(kept) < 3 or not differ(y[kept], groups):
         return None
     mean, sd = _mixture([leave_one_out(member, y) for member in surrogate.members])
     residuals = (y - mean) / sd
-    r_squared = _r_squared(y[kept], mean[kept])
+    r_squared = _r_squared(y[kept], mean[kept], groups)
     covered = int(np.sum(np.abs(residuals[kept]) <= INTERVAL))
     return Diagnostics(
         trials=len(kept),
         r_squared=r_squared,
-        rank_correlation=_correlation(rankdata(y[kept]), rankdata(mean[kept])),
+        rank_correlation=_correlation(quantiles(y[kept], groups), quantiles(mean[kept], groups)),
         coverage=covered / len(kept),
         warning=_warning(len(kept), r_squared, covered),
         points=[
@@ -79,14 +83,25 @@ def diagnose(surrogate: Surrogate, measured: set[int]) -> Diagnostics | None:
     )
 
 
+def _judged(numbers: Sequence[int], taught: Sequence[Lesson]) -> tuple[list[int], Groups]:
+    """The places of the trials to judge by, and their contexts."""
+    place = {number: k for k, number in enumerate(numbers)}
+    own = [one for one in taught if one.measured and one.number in place]
+    groups = contexts_of(own)
+    company = in_company(groups)
+    kept = [place[one.number] for one, fellow in zip(own, company, strict=True) if fellow]
+    return kept, groups[company]
+
+
 def _mixture(parts: list[Predictions]) -> tuple[Floats, Floats]:
     means = np.array([part.mean for part in parts])
     variance = np.mean([np.square(part.sd) for part in parts], axis=0) + means.var(axis=0)
     return means.mean(axis=0), np.sqrt(variance)
 
 
-def _r_squared(y: Floats, mean: Floats) -> float:
-    return 1.0 - float(np.square(y - mean).sum() / np.square(y - y.mean()).sum())
+def _r_squared(y: Floats, mean: Floats, groups: Groups) -> float:
+    """Against the variance within groups; of a single one this is the R^2 of textbooks."""
+    return 1.0 - float(np.square(y - mean).sum()) / ((len(y) - 1) * variance(y, groups))
 
 
 def _correlation(a: Floats, b: Floats) -> float:

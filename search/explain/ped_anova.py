@@ -12,7 +12,7 @@ its items.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,12 +66,17 @@ def _divergence(cube: Cube, j: int, u: Floats, losses: Floats) -> Divergence:
 
 
 def _of_order(scale: Permutations, u: Floats, losses: Floats) -> Divergence:
-    """That of the item whose position sets the best apart most."""
+    """The mean of those of its items' positions.
+
+    The largest would be that of the luckiest item: of parameters without any effect, an order
+    would then seem to matter most.
+    """
     count = len(scale.items)
     cube = Cube(SearchSpace(parameters=[IntParameter(name="position", low=1, high=count)]))
     positions = (np.argsort(scale.orders(u), axis=1) + 0.5) / count
     found = [_divergence(cube, 0, positions[:, item], losses) for item in range(count)]
-    return max(found, key=lambda one: one.value or 0.0)
+    known = [one.value for one in found if one.value is not None]
+    return replace(found[0], value=sum(known) / len(known)) if known else found[0]
 
 
 def density(cube: Cube, j: int, u: Floats) -> Floats:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from search.explain.explanation import Explanation
+from search.explain.subject import goals_of
 from search.preferences import pairs_of
 from search.problem import Problem
 from search.values import JSON
@@ -134,6 +135,5 @@ def _failed(work: Work, problem: Problem, error: str) -> JSON:
     """What is stored instead: an explanation says what went wrong; of a best there is none."""
     if work.kind == "best":
         return None
-    goals = {objective.metric: objective.goal for objective in problem.objectives}
-    goal = goals.get(work.metric, "minimize")
+    goal = goals_of(problem).get(work.metric, "minimize")
     return asdict(Explanation(metric=work.metric, goal=goal, trials=0, measured=0, because=error))

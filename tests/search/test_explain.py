@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+import search.gp.known
 from search.best import best_trial
 from search.encoding import Cube
 from search.explain.explain import explain
 from search.explain.explanation import Explanation
 from search.explain.posterior_best import posterior_best
+from search.gp.posterior import Posterior
 from search.parameters import (
     ChoiceParameter,
     Condition,
@@ -265,13 +267,37 @@ def test_an_explanation_is_a_function_of_the_history() -> None:
     assert explain(asked, trials).dependence != explain(other, trials).dependence
 
 
-def test_large_histories_are_explained_in_bounded_time() -> None:
-    asked = problem(X, Y)
-    trials = completed(asked, 1500, lambda c: 3 * c["x"] ** 2 + c["y"])
-    found = explain(asked, trials)
-    assert found.trials == 1500
-    assert found.importance[0].model_trials == 1000
-    assert found.importance[0].share_trials == 1500
+def test_a_large_history_costs_no_more_than_a_full_model(monkeypatch) -> None:
+    """What takes the time: the rows that are fitted to, and covariances of what is predicted."""
+    monkeypatch.setattr(search.gp.known, "MODEL_POINTS", 60)
+    monkeypatch.setattr(search.gp.known, "FIT_POINTS", 20)
+    fitted: list[int] = []
+    covariances: list[int] = []
+    believe, means, fit_members = Posterior.believe, Posterior.means, search.gp.known.fit_members
+
+    def counted(method):
+        def count(self, features):
+            covariances.append(len(features) * len(self.a))
+            return method(self, features)
+
+        return count
+
+    def counted_fit(features, *rest):
+        fitted.append(len(features))
+        return fit_members(features, *rest)
+
+    monkeypatch.setattr(Posterior, "believe", counted(believe))
+    monkeypatch.setattr(Posterior, "means", counted(means))
+    monkeypatch.setattr(search.gp.known, "fit_members", counted_fit)
+    asked, costs = problem(X, Y), []
+    for count in (60, 240):
+        covariances.clear()
+        found = explain(asked, completed(asked, count, lambda c: 3 * c["x"] ** 2 + c["y"]))
+        costs.append(sum(covariances))
+        assert found.trials == found.importance[0].share_trials == count
+        assert found.importance[0].model_trials == 60
+    assert fitted == [20, 20]
+    assert 0 < costs[1] == costs[0]
 
 
 # The best of noisy trials

@@ -163,14 +163,16 @@ async def test_what_takes_too_long_is_said_and_not_tried_for_ever(
         raise TookTooLong(f"took more than {seconds:g} s")
 
     monkeypatch.setattr(Child, "inquire", slow)
-    study = await make(space=X, objectives=NOISY)
+    bound = {"metric": "accuracy", "at_least": 0.9}
+    study = await make(space=X, objectives=NOISY, constraints=[bound])
     fill(trials, study, 3)
-    await ask(app_client, study)
+    await ask(app_client, study, metric="accuracy")
     assert await insights.work()
     assert await insights.work()
     assert not await insights.work()
-    found = (await ask(app_client, study)).json()["explanation"]
+    found = (await ask(app_client, study, metric="accuracy")).json()["explanation"]
     assert found["because"] == "working it out took more than 30 s"
+    assert found["goal"] == "maximize"
     best = (await app_client.get(f"/v1/studies/{study['id']}/best")).json()
     assert best["by"] == "measured"
 
