@@ -86,6 +86,11 @@ class History:
     context: Config = field(default_factory=dict)
     budget: int | None = None
 
+    @property
+    def seen(self) -> int:
+        """How many results there are: trials that ended, however, and answers of a person."""
+        return len(self.preferences) + sum(trial.state.final for trial in self.trials)
+
     def rng(self) -> np.random.Generator:
         """The random generator of this batch, independent of every other batch's."""
         import numpy as np

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from search.alike import most_alike
 from search.bayes.acquire import maximise
 from search.bayes.fidelity_entropy import information, lowest_values
 from search.bayes.fidelity_fit import fit
-from search.bayes.fidelity_model import Belief, Model
+from search.bayes.fidelity_model import Model
 from search.bayes.fidelity_points import Points, measured
 from search.candidates import Candidates
 from search.encoding import Cube
@@ -21,12 +22,12 @@ from search.fidelity import Fidelity
 from search.fresh import topped_up
 from search.gp.improvement import log_expected_improvement
 from search.gp.threads import one_thread
+from search.origin import origin_of
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.searchers.sobol import Sobol
 from search.targets import telling
 from search.trial import TrialState
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
@@ -109,7 +110,7 @@ def _search(
         row, value = found
         features = cube.features(row[None])
         chosen = steps(features)
-        yield search.suggestion(row, value, chosen, model.believe(features))
+        yield search.suggestion(row, value, chosen, model)
         candidates.take(row)
         model = model.pending(features, np.array([fidelity.depth(chosen)]))
 
@@ -181,15 +182,18 @@ class Search:
 
         return score, lambda features: rungs[int(rates(features)[:, 0].argmax())]
 
-    def suggestion(self, row: Floats, value: float, steps: int, belief: Belief) -> Suggestion:
+    def suggestion(self, row: Floats, value: float, steps: int, model: Model) -> Suggestion:
         """The config, how far to run it, and what is expected of a full run."""
-        sign = 1.0 if self.history.problem.objectives[0].goal == "minimize" else -1.0
-        numbers = {
-            "acquisition": value,
-            "mean": sign * self.points.aims.loss(float(belief.mean[0])),
-            "sd": math.sqrt(belief.variance[0]) * self.points.aims.scale,
-        }
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
-        origin: dict[str, JSON] = {"by": "botorch", **finite, "seen": len(self.points.rows)}
+        aims, features = self.points.aims, self.cube.features(row[None])
+        known, belief = self.cube.features(self.points.rows), model.believe(features)
+        alike = most_alike(features, known, model.at.lengths[model.owners])
+        origin = origin_of(
+            "botorch",
+            self.history,
+            {"acquisition": value, "sd": math.sqrt(belief.variance[0]) * aims.scale},
+            model_trials=len(set(self.points.numbers)),
+            nearest=self.points.numbers[alike],
+            loss=aims.loss(float(belief.mean[0])),
+        )
         made = Suggestion(config=self.cube.decode(row), origin=origin)
         return _planned(made, steps, self.fidelity)

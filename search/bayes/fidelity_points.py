@@ -15,7 +15,6 @@ from search.problem import Objective, Problem
 from search.scales import Floats
 from search.targets import Targets, fenced, targets, telling
 from search.trial import Trial, TrialState
-from search.values import Config
 
 RUNGS = 2  # of a trial's curve, the highest below its end: what came before says little more
 MODEL_POINTS = 400
@@ -23,8 +22,11 @@ MODEL_POINTS = 400
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """`rows` of configs, how deep each was measured (0 to 1), and what the model is to predict."""
+    """The trial of each point, the row of its config, how deep it was measured (0 to 1), and what
+    the model is to predict.
+    """
 
+    numbers: Sequence[int]
     rows: Floats
     depths: Floats
     aims: Targets
@@ -42,7 +44,8 @@ class Points:
         found = list(_points(problem, trials, fidelity))
         kept = [found[k] for k in telling([loss for _, _, loss in found], MODEL_POINTS, rng)]
         return cls(
-            rows=cube.encode(config for config, _, _ in kept),
+            numbers=[trial.number for trial, _, _ in kept],
+            rows=cube.encode(trial.config for trial, _, _ in kept),
             depths=np.array([depth for _, depth, _ in kept]),
             aims=targets([loss for _, _, loss in kept], fenced),
         )
@@ -55,16 +58,16 @@ def measured(problem: Problem, trials: Sequence[Trial]) -> int:
 
 def _points(
     problem: Problem, trials: Sequence[Trial], fidelity: Fidelity
-) -> Iterator[tuple[Config, float, float]]:
+) -> Iterator[tuple[Trial, float, float]]:
     """Bad points teach what `lessons` gives them, as if they had run to the end."""
     taught = {lesson.number: lesson for lesson in lessons(problem, trials)}
     for trial in trials:
         lesson = taught.get(trial.number)
         if lesson is not None and not lesson.measured:
-            yield trial.config, 1.0, lesson.loss
+            yield trial, 1.0, lesson.loss
         elif lesson is not None:
             for depth, loss in _curve(problem, trial, fidelity):
-                yield trial.config, depth, loss
+                yield trial, depth, loss
 
 
 def _curve(problem: Problem, trial: Trial, fidelity: Fidelity) -> Iterator[tuple[float, float]]:

@@ -4,7 +4,6 @@ acquisition than expected improvement: from history to suggestions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
+from search.origin import finite, origin_of
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.searchers.fitting import acquisition_for
@@ -144,11 +144,12 @@ def _suggestion(history: History, settings: BoTorch, known: Learned, pick: Pick)
         numbers["prior"] = pick.prior
     if known.cost is not None:
         numbers["cost"] = float(expected_log_cost(known.cost, X).exp())
-    origin: dict[str, JSON] = {"by": "botorch", "acquisition_function": pick.name}
+    trials = max(surface.seen for surface in known.surfaces)
+    origin = origin_of("botorch", history, numbers, model_trials=trials, nearest=known.nearest(X))
     predicted = _predicted(known, mean[0].tolist(), sd[0].tolist())
     if known.objectives == 1:
         origin |= predicted[known.metrics[0].name]
-    origin |= {**_finite(numbers), "predicted": {**predicted}, "seen": len(known.rows)}
+    origin |= {"acquisition_function": pick.name, "predicted": {**predicted}}
     if settings.cost is not None and known.cost is None:
         origin["cost_unknown"] = f"fewer than two trials have told their {settings.cost.metric}"
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)
@@ -158,10 +159,6 @@ def _predicted(known: Learned, mean: list[float], sd: list[float]) -> dict[str, 
     """The mean and standard deviation of every metric."""
     found = zip(known.metrics, known.surfaces, mean, sd, strict=True)
     return {
-        metric.name: _finite({"mean": metric.sign * surface.loss(m), "sd": s * surface.units.scale})
+        metric.name: finite({"mean": metric.sign * surface.loss(m), "sd": s * surface.units.scale})
         for metric, surface, m, s in found
     }
-
-
-def _finite(numbers: dict[str, float]) -> dict[str, JSON]:
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}

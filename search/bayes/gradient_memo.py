@@ -10,7 +10,7 @@ from search.bayes.warm import POLISH_SHARE, refit
 from search.searcher import History, Memo
 from search.values import JSON
 
-VERSION = 101  # memos of fits without derivatives count from 1
+VERSION = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.targets import telling
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
@@ -105,26 +105,25 @@ def suggest_with_gradients(settings: BoTorch, history: History, count: int) -> B
 
 def _suggestion(history: History, known: Known, model: Informed, pick: Pick) -> Suggestion:
     """The pick as a config, with what the model expects in the units of the metric."""
-    sign = 1.0 if history.problem.objectives[0].goal == "minimize" else -1.0
     scale, units = float(model.scale), known.units
     loss = units.loss(-pick.mean * scale)
     # Without beliefs the acquisition is the logarithm of the improvement, in the model's units.
     gain = math.exp(min(pick.acquisition - pick.prior, 700.0)) * scale * units.scale
     numbers = {
         "acquisition": pick.acquisition,
-        "mean": sign * loss,
         "sd": pick.sd * scale / units.rate(loss),
         "expected_gain": gain,
     }
     if history.problem.space.believes:
         numbers["prior"] = pick.prior
-    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
     alike = model.cross(torch.from_numpy(known.cube.features(pick.row[None])), model.X)
-    origin: dict[str, JSON] = {
-        "by": "botorch",
-        **finite,
-        "seen": len(known.rows),
-        "derivatives": model.derivatives,
-        "nearest": known.numbers[int(alike.argmax())],
-    }
-    return Suggestion(config=known.cube.decode(pick.row), origin=origin)
+    origin = origin_of(
+        "botorch",
+        history,
+        numbers,
+        model_trials=len(known.rows),
+        nearest=known.numbers[int(alike.argmax())],
+        loss=loss,
+    )
+    told = {**origin, "derivatives": model.derivatives}
+    return Suggestion(config=known.cube.decode(pick.row), origin=told)

@@ -44,6 +44,7 @@ class Learned:
     feasibility: Feasibility
     cost: Surface | None
     objectives: int
+    numbers: Sequence[int]
     rows: Floats
     u: Tensor
     met: Tensor
@@ -56,6 +57,17 @@ class Learned:
             torch.stack([mean for mean, _ in found], dim=-1),
             torch.stack([sd for _, sd in found], dim=-1),
         )
+
+    def nearest(self, X: Tensor) -> int | None:
+        """The number of the trial that the models hold to be most like a point; None without any.
+
+        Of those that were measured in every objective.
+        """
+        if not self.numbers:
+            return None
+        known = torch.from_numpy(self.cube.features(self.rows))
+        alike = sum(surface.observed.cross(X, known) for surface in self.surfaces)
+        return self.numbers[int(torch.as_tensor(alike).argmax())]
 
     def memo_of(self) -> dict[str, Surface]:
         """The models by the name under which their fits are remembered."""
@@ -95,7 +107,7 @@ def learned(
         for metric, lessons in zip(metrics, taught, strict=True)
     ]
     objectives = len(history.problem.objectives)
-    rows, u, met, front = _seen(cube, history, taught[:objectives], surfaces)
+    numbers, rows, u, met, front = _seen(cube, history, taught[:objectives], surfaces)
     return Learned(
         cube=cube,
         metrics=metrics,
@@ -103,6 +115,7 @@ def learned(
         feasibility=Feasibility(bounds_of(metrics, surfaces)),
         cost=learn(cube, history, COST, taught=spent, evaluations=each, rng=rng) if spent else None,
         objectives=objectives,
+        numbers=numbers,
         rows=rows,
         u=u,
         met=met,
@@ -115,8 +128,8 @@ def _seen(
     history: History,
     taught: Sequence[Sequence[Lesson]],
     surfaces: Sequence[Surface],
-) -> tuple[Floats, Tensor, Tensor, Tensor]:
-    """The rows measured in every objective, at most MAX_ROWS, the best of them first."""
+) -> tuple[list[int], Floats, Tensor, Tensor, Tensor]:
+    """Trials measured in every objective and their rows, at most MAX_ROWS, the best first."""
     measured = [{lesson.number: lesson.loss for lesson in ls if lesson.measured} for ls in taught]
     numbers = [n for n in measured[0] if all(n in found for found in measured)]
     by_number = {trial.number: trial for trial in history.trials}
@@ -126,8 +139,10 @@ def _seen(
     front = np.zeros(len(numbers), bool)
     front[np.flatnonzero(met)[non_dominated((-u[met]).tolist())]] = True
     order = np.lexsort((-u.mean(axis=1), ~met, ~front))[:MAX_ROWS]
-    rows = cube.encode(by_number[numbers[place]].config for place in order)
+    found = [numbers[place] for place in order]
+    rows = cube.encode(by_number[number].config for number in found)
     return (
+        found,
         rows,
         torch.from_numpy(u[order]),
         torch.from_numpy(met[order]),

@@ -8,7 +8,6 @@ Decision-Theoretic Acquisition Function for Preferential Bayesian Optimization",
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -31,11 +30,11 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
+from search.origin import origin_of
 from search.preferences import favourite
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.trial import TrialState
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
@@ -114,7 +113,7 @@ def suggest_preferred(settings: BoTorch, history: History, count: int) -> Batch:
             candidates = Candidates(cube, cube.encode(history.taken()), rng, weight)
             effort = settings.candidates // DEARER
             share = max(200, min(effort, effort * FULL_EFFORT // count))
-            chosen = _choose(model, answered, candidates, _open(cube, history), share)
+            chosen = _choose(model, answered, candidates, history, share)
             found = list(islice(chosen, count))
     except NUMERICAL as error:
         because = f"the model failed: {type(error).__name__}: {error}"
@@ -134,9 +133,14 @@ def _open(cube: Cube, history: History) -> Floats:
 
 
 def _choose(
-    model: PairwiseGP, answered: Answered, candidates: Candidates, waiting: Floats, effort: int
+    model: PairwiseGP,
+    answered: Answered,
+    candidates: Candidates,
+    history: History,
+    effort: int,
 ) -> Iterator[Suggestion]:
     """One suggestion after the other, until the candidates run out of untried ones."""
+    waiting = _open(answered.cube, history)
     while True:
         others = np.concatenate([answered.incumbent, waiting])
         score = _score(model, candidates, others)
@@ -144,7 +148,7 @@ def _choose(
         if picked is None:
             return
         row, value = picked
-        yield _suggestion(model, answered, row, value)
+        yield _suggestion(model, answered, history, row, value)
         candidates.take(row)
         waiting = np.concatenate([waiting, row[None]])[-MOST_OPEN:]
 
@@ -178,18 +182,20 @@ def expected_best(model: PairwiseGP, others: Tensor) -> Callable[[Tensor], Tenso
     return sampled
 
 
-def _suggestion(model: PairwiseGP, answered: Answered, row: Floats, value: float) -> Suggestion:
+def _suggestion(
+    model: PairwiseGP, answered: Answered, history: History, row: Floats, value: float
+) -> Suggestion:
     """The row as a config, with what to compare it with and how that is expected to end."""
     cube = answered.cube
     points = [torch.from_numpy(cube.features(r)) for r in (row[None], answered.incumbent)]
     expected = ahead(model, *points)
-    numbers = {"acquisition": value, "mean": expected.mean, "sd": expected.sd}
-    finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
-    origin: dict[str, JSON] = {
-        "by": "botorch",
-        **finite,
-        "chance": expected.chance,
-        "compare_with": answered.numbers[answered.best],
-        "seen": len(answered.pairs),
-    }
+    told = origin_of(
+        "botorch",
+        history,
+        {"acquisition": value, "sd": expected.sd, "chance": expected.chance},
+        model_trials=len(answered.numbers),
+        nearest=None,
+        loss=-expected.mean,
+    )
+    origin = {**told, "compare_with": answered.numbers[answered.best]}
     return Suggestion(config=cube.decode(row), origin=origin)

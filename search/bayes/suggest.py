@@ -26,11 +26,11 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.targets import Targets, targets, telling
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
@@ -151,22 +151,20 @@ def alone(seed: int) -> Iterator[None]:
 
 def _suggestion(history: History, known: Known, fitted: Fitted, pick: Pick) -> Suggestion:
     """The pick as a config, with what the model expects in the units of the metric."""
-    sign = 1.0 if history.problem.objectives[0].goal == "minimize" else -1.0
     numbers = {
         "acquisition": pick.acquisition,
-        "mean": sign * known.aims.loss(-pick.mean),
         "sd": pick.sd * known.aims.scale,
         # Without beliefs the acquisition is the logarithm of the improvement, in standard units.
         "expected_gain": math.exp(min(pick.acquisition - pick.prior, 700.0)) * known.aims.scale,
     }
     if history.problem.space.believes:
         numbers["prior"] = pick.prior
-    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
-    nearest = known.numbers[fitted.nearest(known.cube.features(pick.row[None]))]
-    origin: dict[str, JSON] = {
-        "by": "botorch",
-        **finite,
-        "seen": len(known.rows),
-        "nearest": nearest,
-    }
+    origin = origin_of(
+        "botorch",
+        history,
+        numbers,
+        model_trials=len(known.rows),
+        nearest=known.numbers[fitted.nearest(known.cube.features(pick.row[None]))],
+        loss=known.aims.loss(-pick.mean),
+    )
     return Suggestion(config=known.cube.decode(pick.row), origin=origin)

@@ -110,7 +110,7 @@ def _search(settings: BoTorch, history: History, weighed: Weighed, count: int) -
         row, value = found
         features = cube.features(row[None])
         mean, variance = mixture.believe(features)
-        told = weighed.told(history, value, float(mean[0]), math.sqrt(variance[0]))
+        told = weighed.told(history, features, value, float(mean[0]), math.sqrt(variance[0]))
         made.append(Suggestion(config=cube.decode(row), origin=told))
         candidates.take(row)
         mixture = mixture.pending(features)

@@ -11,7 +11,7 @@ from search.problem import Problem
 from search.searcher import Memo
 from search.values import JSON
 
-VERSION = 101  # no other memo of this searcher has it
+VERSION = 101
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from search.alike import most_alike
 from search.bayes.mixture import Mixture, Part
 from search.bayes.ranking import (
     drawn,
@@ -20,6 +20,7 @@ from search.bayes.sources import Source, own
 from search.encoding import Cube
 from search.gp.fit import Hyperparameters
 from search.gp.posterior import Posterior
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import History
@@ -36,7 +37,8 @@ TOP = 3  # rows of each study near which to look
 class Weighed:
     """A mixture of what is of use, with each model's weight by name.
 
-    `best` holds the rows near which to look, `aims` the study's own targets once there is a model.
+    `best` holds the rows near which to look, `aims` the study's own targets once there is a model,
+    `numbers` and `features` are those of the trials that teach.
     """
 
     cube: Cube
@@ -44,17 +46,29 @@ class Weighed:
     shares: Mapping[str, float]
     best: Floats
     aims: Targets | None
-    seen: int
+    numbers: Sequence[int]
+    features: Floats
 
-    def told(self, history: History, value: float, mean: float, sd: float) -> dict[str, JSON]:
-        """What a suggestion says of itself; mean and sd in the units of the metric."""
-        numbers = {"acquisition": value}
-        if self.aims is not None:
-            sign = 1.0 if history.problem.objectives[0].goal == "minimize" else -1.0
-            numbers |= {"mean": sign * self.aims.loss(mean), "sd": sd * self.aims.scale}
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
+    def told(
+        self, history: History, features: Floats, value: float, mean: float, sd: float
+    ) -> dict[str, JSON]:
+        """What a suggestion with these features says of itself, in the units of the metric."""
+        numbers, aims = {"acquisition": value}, self.aims
+        if aims is not None:
+            numbers["sd"] = sd * aims.scale
+        origin = origin_of(
+            "botorch",
+            history,
+            numbers,
+            model_trials=len(aims.y) if aims else 0,
+            nearest=self._nearest(features),
+            loss=aims.loss(mean) if aims else None,
+        )
         transfer: dict[str, JSON] = {name: round(share, 4) for name, share in self.shares.items()}
-        return {"by": "botorch", **finite, "transfer": transfer, "seen": self.seen}
+        return {**origin, "transfer": transfer}
+
+    def _nearest(self, features: Floats) -> int | None:
+        return self.numbers[most_alike(features, self.features)] if self.numbers else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,8 @@ class Members:
             shares={s.name: share for s, share in zip(self.studies, self.shares, strict=True)},
             best=np.concatenate([rows[order], *(study.best[:TOP] for study in counted)]),
             aims=self.aims,
-            seen=len(taught),
+            numbers=[lesson.number for lesson in taught],
+            features=features,
         )
 
     def _parts(self, known: Floats) -> Iterator[Part]:

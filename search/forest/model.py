@@ -57,6 +57,13 @@ class Forest:
         variance = np.maximum(within + means.var(axis=0), LEAST_VARIANCE)
         return means.mean(axis=0), np.sqrt(variance)
 
+    def alike(self, point: Floats, features: Floats) -> Floats:
+        """The share of the trees that hold each row to be like one point: in one leaf with it."""
+        x, one = (np.ascontiguousarray(f, dtype=np.float32) for f in (features, point))
+        shared = [tree.leaves(x) == tree.leaves(one) for tree in self.trees]
+        found: Floats = np.mean(shared, axis=0)
+        return found
+
 
 def features_of(cube: Cube, rows: Floats) -> Floats:
     """The features of snapped rows, with inactive parameters where no active one can be."""

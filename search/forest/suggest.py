@@ -8,7 +8,7 @@ points beside random ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,11 @@ from search.fresh import topped_up
 from search.gp.improvement import log_expected_improvement
 from search.gp.threads import one_thread
 from search.opening import after_opening
+from search.origin import origin_of
 from search.outcomes import lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.targets import Targets, half_ranked, targets, telling
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.forest import Forest as Settings
@@ -59,8 +59,8 @@ def _after_opening(settings: Settings, history: History, count: int) -> Batch:
         rows=cube.encode(lesson.config for lesson in some),
         pending=cube.encode(list(history.pending())[-MAX_PENDING:]),
         aims=targets([lesson.loss for lesson in some], half_ranked),
-        sign=1.0 if history.problem.objectives[0].goal == "minimize" else -1.0,
-        seen=len(taught),
+        history=history,
+        numbers=[lesson.number for lesson in some],
     )
     with one_thread():
         found = list(study.suggestions(count))
@@ -76,8 +76,8 @@ class Study:
     rows: Floats
     pending: Floats
     aims: Targets
-    sign: float
-    seen: int
+    history: History
+    numbers: Sequence[int]
 
     def suggestions(self, count: int) -> Iterator[Suggestion]:
         """Up to `count`, fewer only if no untried config is found."""
@@ -135,12 +135,16 @@ class Study:
         return log_expected_improvement(mean, sd, float(self.aims.y.min()))
 
     def _explained(self, forest: Forest, row: Floats) -> Suggestion:
-        mean, sd = forest.predict(features_of(self.candidates.cube, row[None]))
-        numbers = {
-            "acquisition": float(self._acquisition(forest, row[None])[0]),
-            "mean": self.sign * self.aims.loss(float(mean[0])),
-            "sd": float(sd[0]) * self.aims.scale,
-        }
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
-        origin = {"by": "forest", **finite, "seen": self.seen}
-        return Suggestion(config=self.candidates.cube.decode(row), origin=origin)
+        cube = self.candidates.cube
+        features, known = (features_of(cube, rows) for rows in (row[None], self.rows))
+        mean, sd = forest.predict(features)
+        acquisition = float(self._acquisition(forest, row[None])[0])
+        origin = origin_of(
+            "forest",
+            self.history,
+            {"acquisition": acquisition, "sd": float(sd[0]) * self.aims.scale},
+            model_trials=len(self.rows),
+            nearest=self.numbers[int(np.argmax(forest.alike(features, known)))],
+            loss=self.aims.loss(float(mean[0])),
+        )
+        return Suggestion(config=cube.decode(row), origin=origin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,10 +18,10 @@ from search.gp.joint import Joint
 from search.gp.known import FIT_POINTS, Known
 from search.gp.memo import Fitted
 from search.gp.threads import one_thread
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.searcher import Batch, History, Suggestion
 from search.targets import Targets
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.gp import GP
@@ -102,16 +101,20 @@ class Told:
 
     def suggestion(self, pick: Pick) -> Suggestion:
         """The pick as a config, with its reasons."""
-        sign = 1.0 if self.history.problem.objectives[0].goal == "minimize" else -1.0
         numbers = {
             "acquisition": pick.acquisition,
-            "mean": sign * self.aims.loss(pick.mean),
             "sd": pick.sd * self.aims.scale,
             "expected_gain": pick.gain * self.aims.scale,
         }
         if self.history.problem.space.believes:
             numbers["prior"] = pick.prior
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
         nearest = self.known.numbers[int(np.argmax(self.ensemble.similarity(pick.features)))]
-        origin = {"by": "gp", **finite, "seen": len(self.known), "nearest": nearest}
+        origin = origin_of(
+            "gp",
+            self.history,
+            numbers,
+            model_trials=len(self.known),
+            nearest=nearest,
+            loss=self.aims.loss(pick.mean),
+        )
         return Suggestion(config=self.known.joint.cube.decode(pick.row), origin=origin)

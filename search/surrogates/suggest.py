@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from search.alike import most_alike
 from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
 from search.gp.threads import one_thread
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.surrogates.acquire import Pick, choose
 from search.surrogates.surrogate import Model, Observed, Surrogate
 from search.targets import Targets, targets, telling
-from search.values import JSON
 
 if TYPE_CHECKING:
     from search.searchers.botorch import BoTorch
@@ -53,6 +53,7 @@ class Modelled:
 
     model: Model
     cube: Cube
+    numbers: Sequence[int]
     rows: Floats
     aims: Targets
     kind: str
@@ -69,19 +70,22 @@ class Modelled:
         rows = cube.encode(lesson.config for lesson in kept)
         aims = targets([lesson.loss for lesson in kept])
         model = surrogate.fit(Observed(cube.features(rows), aims.y, cube.owners), rng)
-        return cls(model, cube, rows, aims, surrogate.kind_of(), rng)
+        numbers = [lesson.number for lesson in kept]
+        return cls(model, cube, numbers, rows, aims, surrogate.kind_of(), rng)
 
-    def suggestion(self, pick: Pick, goal: str) -> Suggestion:
+    def suggestion(self, pick: Pick, history: History) -> Suggestion:
         """The pick as a config, with what the model expects in the units of the metric."""
-        sign = 1.0 if goal == "minimize" else -1.0
-        numbers = {
-            "acquisition": pick.acquisition,
-            "mean": sign * self.aims.loss(pick.mean),
-            "sd": pick.sd * self.aims.scale,
-        }
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
-        origin = {"by": "botorch", "surrogate": self.kind, **finite, "seen": len(self.rows)}
-        return Suggestion(config=self.cube.decode(pick.row), origin=origin)
+        features = self.cube.features(pick.row[None])
+        origin = origin_of(
+            "botorch",
+            history,
+            {"acquisition": pick.acquisition, "sd": pick.sd * self.aims.scale},
+            model_trials=len(self.rows),
+            nearest=self.numbers[most_alike(features, self.cube.features(self.rows))],
+            loss=self.aims.loss(pick.mean),
+        )
+        told = {**origin, "surrogate": self.kind}
+        return Suggestion(config=self.cube.decode(pick.row), origin=told)
 
 
 def _search(known: Modelled, history: History, count: int, effort: int) -> list[Suggestion]:
@@ -93,5 +97,4 @@ def _search(known: Modelled, history: History, count: int, effort: int) -> list[
         count=count,
         effort=effort,
     )
-    goal = history.problem.objectives[0].goal
-    return [known.suggestion(pick, goal) for pick in picks]
+    return [known.suggestion(pick, history) for pick in picks]

@@ -88,6 +88,7 @@ class Search:
     above: Floats
     taken: list[Config]
     seen: int
+    trials: int  # that the densities are made of
     rng: np.random.Generator
 
     @classmethod
@@ -102,7 +103,8 @@ class Search:
             below=cube.encode(found.below),
             above=cube.encode([*above, *pending]),
             taken=list(history.taken()),
-            seen=len(found.below) + len(found.above),
+            seen=history.seen,
+            trials=len(found.below) + len(above),
             rng=rng,
         )
 
@@ -116,8 +118,8 @@ class Search:
             config, row, score = found
             self.taken.append(config)
             self.above = np.concatenate([self.above, row[None]])
-            seen = {"seen": self.seen, "good": len(self.below)}
-            yield Suggestion(config=config, origin={"by": "tpe", "acquisition": score, **seen})
+            known = {"seen": self.seen, "model_trials": self.trials, "good": len(self.below)}
+            yield Suggestion(config=config, origin={"by": "tpe", "acquisition": score, **known})
 
     def estimate(self, group: Group) -> Estimate:
         """The densities of a group, made of the configs that have it."""

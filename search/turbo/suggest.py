@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from search.gp.fit import Evidence, Points, cold_starts, fit
 from search.gp.kernels import MATERN
 from search.gp.posterior import Posterior
 from search.gp.threads import one_thread
+from search.origin import origin_of
 from search.outcomes import Lesson, lessons
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
@@ -79,7 +79,8 @@ class Local:
 
     cube: Cube
     candidates: Candidates
-    goal: str
+    history: History
+    numbers: Sequence[int]
     centre: Floats
     features: Floats
     aims: Targets
@@ -95,8 +96,8 @@ class Local:
         near = np.sort(np.argsort(distance, kind="stable")[:MODEL_POINTS])
         aims = targets([taught[k].loss for k in near])
         candidates = Candidates(cube, rows, history.rng())
-        goal = history.problem.objectives[0].goal
-        return cls(cube, candidates, goal, centre, features[near], aims)
+        numbers = [taught[k].number for k in near]
+        return cls(cube, candidates, history, numbers, centre, features[near], aims)
 
     def suggestions(
         self, settings: TuRBO, length: float, count: int, origin: Mapping[str, JSON]
@@ -112,8 +113,9 @@ class Local:
         features = self.cube.features(rows)
         places = _lowest(paths.at(features))
         beliefs = model.believe(features[places])
-        told = zip(rows[places], beliefs.mean, beliefs.sd, strict=True)
-        return [self._suggestion(row, mean, sd, origin) for row, mean, sd in told]
+        alike = [self.numbers[int(np.argmax(model.correlation(features[[k]])))] for k in places]
+        told = zip(rows[places], beliefs.mean, beliefs.sd, alike, strict=True)
+        return [self._suggestion(*one, origin) for one in told]
 
     def _model(self, evaluations: int) -> tuple[Floats, Posterior]:
         owners, y = self.cube.owners, self.aims.y
@@ -134,14 +136,18 @@ class Local:
         return self.candidates.untried(np.concatenate([rows, wide]))
 
     def _suggestion(
-        self, row: Floats, mean: float, sd: float, origin: Mapping[str, JSON]
+        self, row: Floats, mean: float, sd: float, nearest: int, origin: Mapping[str, JSON]
     ) -> Suggestion:
         """The row as a config, with what the model expects in the units of the metric."""
-        sign = 1.0 if self.goal == "minimize" else -1.0
-        numbers = {"mean": sign * self.aims.loss(float(mean)), "sd": float(sd) * self.aims.scale}
-        finite: dict[str, JSON] = {k: v for k, v in numbers.items() if math.isfinite(v)}
-        told = {"by": "turbo", **origin, **finite, "seen": len(self.features)}
-        return Suggestion(config=self.cube.decode(row), origin=told)
+        told = origin_of(
+            "turbo",
+            self.history,
+            {"sd": float(sd) * self.aims.scale},
+            model_trials=len(self.features),
+            nearest=nearest,
+            loss=self.aims.loss(float(mean)),
+        )
+        return Suggestion(config=self.cube.decode(row), origin={**told, **origin})
 
 
 def _lowest(values: Floats) -> list[int]:

@@ -19,8 +19,9 @@ not exists (
 """
 
 LATEST = 5_000  # batches that may matter: more than patience and a buffer ever need
-# What is expected to be gained, once for each number of results: the largest that any batch saw
-# which knew as many.  Batches of several suggestions, or that replace unused ones, count once.
+# What is expected to be gained, once for each number of results that batches knew (`seen`): the
+# largest that any of them told which knew as many.  With workers side by side a batch may know
+# several results more than the one before it; batches that replace unused ones know as many.
 GAIN = f"""
 select max(r.gain) as gain, count(*) = s.budget_patience and max(r.gain) < s.budget_gain as little
   from (select max(b.expected_gain) as gain
@@ -91,5 +92,6 @@ def _why(
     if reached != "gain":
         return reached, {"reason": reached}
     numbers = {"expected_gain": gain, "min_expected_gain": least, "patience": patience}
-    reason = f"gain: after each of the last {patience} results at most {gain:.3g} was expected"
-    return f"{reason}, less than {least:g}", {"reason": reached, **numbers}
+    reason = f"gain: at most {gain:.3g} was expected in each of the last {patience} batches"
+    told = f"{reason} that knew new results, less than {least:g}"
+    return told, {"reason": reached, **numbers}

@@ -187,6 +187,7 @@ def test_many_trials_are_thinned_out_and_still_point_the_way():
     trials = finished(study, lambda c: quadratic(c) + abs(c["y"] - 0.8), 1100)
     batch = QUICK.suggest(History(problem=study, trials=trials), 1)
     (suggestion,) = batch.suggestions
-    assert suggestion.origin["seen"] == search.bayes.suggest.MODEL_POINTS
+    assert suggestion.origin["seen"] == 1100
+    assert suggestion.origin["model_trials"] == search.bayes.suggest.MODEL_POINTS
     assert suggestion.config["x"] == pytest.approx(0.37, abs=0.1)
     assert suggestion.config["y"] == pytest.approx(0.8, abs=0.1)

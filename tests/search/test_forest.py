@@ -121,6 +121,7 @@ def test_it_finds_better_configs_than_chance():
 def test_a_running_trial_is_taken_to_end_as_expected():
     cube = Cube(SearchSpace(parameters=[FloatParameter(name="x", low=0, high=1)]))
     rows = np.array([[0.1], [0.2], [0.3], [0.9]])
+    asked = Problem(space=cube.space, objectives=[Objective(metric="loss")])
     sds, means = [], []
     for pending in (np.empty((0, 1)), np.full((4, 1), 0.6)):
         study = Study(
@@ -129,8 +130,8 @@ def test_a_running_trial_is_taken_to_end_as_expected():
             rows=rows,
             pending=pending,
             aims=targets([0.0, 1.0, 2.0, 4.0]),
-            sign=1.0,
-            seen=4,
+            history=History(problem=asked),
+            numbers=range(4),
         )
         mean, sd = study.grow().predict(np.array([[0.6]]))
         means.append(float(mean[0]))

@@ -131,8 +131,9 @@ def test_its_origin_tells_what_it_expects_in_the_units_of_the_metric():
     trials = finished(study, accuracy)
     (suggestion,) = GP().suggest(History(problem=study, trials=trials), 1).suggestions
     origin = suggestion.origin
-    assert set(origin) == {"by", "acquisition", "mean", "sd", "expected_gain", "seen", "nearest"}
-    assert (origin["by"], origin["seen"]) == ("gp", 12)
+    told = {"by", "acquisition", "mean", "sd", "expected_gain", "seen", "model_trials", "nearest"}
+    assert set(origin) == told
+    assert (origin["by"], origin["seen"], origin["model_trials"]) == ("gp", 12, 12)
     assert origin["mean"] == pytest.approx(accuracy(suggestion.config), abs=4 * origin["sd"] + 0.1)
     assert 0 < origin["sd"] < 10
     assert math.isfinite(origin["acquisition"])
@@ -213,7 +214,8 @@ def test_five_thousand_trials_are_thinned_out_and_still_point_the_way():
     batch = GP().suggest(History(problem=study, trials=trials), 2)
     for suggestion in batch.suggestions:
         assert suggestion.origin["by"] == "gp"
-        assert suggestion.origin["seen"] == MODEL_POINTS
+        assert suggestion.origin["seen"] == len(trials)
+        assert suggestion.origin["model_trials"] == MODEL_POINTS
         assert suggestion.config["x"] == pytest.approx(0.37, abs=0.15)
         assert suggestion.config["y"] == pytest.approx(0.8, abs=0.1)
 

@@ -204,7 +204,7 @@ def test_it_says_what_to_compare_with_and_how_that_may_end(driven):
     assert last.origin["by"] == "botorch"
     assert last.origin["compare_with"] == favourite(before)[0]
     assert 0 < last.origin["chance"] < 1
-    assert last.origin["seen"] == len(before)
+    assert last.origin["seen"] == len(before) + last.number
     assert math.isfinite(last.origin["acquisition"])
 
 

@@ -380,7 +380,7 @@ def test_with_two_objectives_it_spreads_along_the_front():
 def test_the_first_trials_are_sobol_points_and_then_it_says_what_it_saw():
     trials = drive(TPE(initial=5), problem(X, Y), 8, lambda config: {"loss": config["x"]})
     assert [t.origin["by"] for t in trials] == ["sobol"] * 5 + ["tpe"] * 3
-    assert trials[-1].origin.keys() == {"by", "acquisition", "seen", "good"}
+    assert trials[-1].origin.keys() == {"by", "acquisition", "seen", "model_trials", "good"}
     assert (trials[-1].origin["seen"], trials[-1].origin["good"]) == (7, 1)
 
 

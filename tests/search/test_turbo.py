@@ -197,4 +197,5 @@ def test_five_thousand_trials_of_a_hundred_parameters_take_no_longer_than_a_seco
     batch = TuRBO().suggest(history, 8)
     assert time.process_time() - start < 5
     assert len(batch.suggestions) == 8
-    assert {s.origin["seen"] for s in batch.suggestions} == {250}
+    assert {s.origin["seen"] for s in batch.suggestions} == {5000}
+    assert {s.origin["model_trials"] for s in batch.suggestions} == {250}

@@ -64,7 +64,8 @@ async def test_the_reason_holds_the_numbers(app_client, make, batches):
     found = (await app_client.get(f"/v1/studies/{study['id']}")).json()
     assert found["state"] == "completed"
     assert found["state_reason"] == (
-        "gain: after each of the last 3 results at most 0.0031 was expected, less than 0.01"
+        "gain: at most 0.0031 was expected in each of the last 3 batches that knew new results, "
+        "less than 0.01"
     )
     events = (await app_client.get(f"/v1/studies/{study['id']}/events")).json()["items"]
     assert [event["detail"] for event in events if event["kind"] == "study_completed"] == [
