@@ -37,7 +37,7 @@ class Remote(Solver):
             space=[_parameter(wire) for wire in study.space],
             objectives=[tt.Minimize(metric) for metric in self._metrics],
             searcher=searcher,
-            scheduler="auto" if study.steps else "full",
+            scheduler=_scheduler(searcher, study.steps),
             seed=study.seed,
             lease_seconds=120,
         )
@@ -78,6 +78,12 @@ class Remote(Solver):
     def _hold(self, handle):
         passed = time.monotonic() - self._asked_at[handle.number]
         time.sleep(max(0.0, self._seconds - passed))
+
+
+def _scheduler(searcher, steps):
+    """Who plans how far trials run stops them too: its study takes no scheduler of its own."""
+    plans = isinstance(searcher, dict) and searcher.get("fidelity") is not None
+    return "auto" if steps and not plans else "full"
 
 
 def _parameter(wire):
