@@ -99,6 +99,15 @@ class Evidence:
         gradient[-1] += 0.5 * noise * float(pull.diagonal().sum())
         return value + prior, gradient
 
+    def mean(self, at: Hyperparameters) -> float:
+        """The constant mean that goes with the hyperparameters; raises LinAlgError."""
+        weights = np.array(at.lengths) ** -2.0
+        L = self._factor(self.kernel.correlation(weights @ self.points.D), at.noise)
+        return self._mean(ensured(dpotrs(L, self._sides, lower=1)))
+
+    def _mean(self, solved: Floats) -> float:
+        return float(solved[:, 0].sum() / solved[:, 1].sum())
+
     def _factor(self, correlation: Floats, noise: float) -> Floats:
         n = self.points.n
         K = np.zeros(n * n)
@@ -109,7 +118,7 @@ class Evidence:
     def _residual(self, L: Floats) -> tuple[Floats, float]:
         """a = K^-1 (y - m), and (y - m)'a."""
         solved = ensured(dpotrs(L, self._sides, lower=1))
-        m = solved[:, 0].sum() / solved[:, 1].sum()
+        m = self._mean(solved)
         a: Floats = solved[:, 0] - m * solved[:, 1]
         return a, float((self._sides[:, 0] - m) @ a)
 
