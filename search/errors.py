@@ -11,8 +11,22 @@ All are ValueErrors too, so that a reader such as pydantic reports them as bad i
 """
 
 
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
 class SearchError(Exception):
-    """Root of every error that the search layer raises on purpose."""
+    """Root of every error that the search layer raises on purpose.
+
+    `at` leads to the field that is wrong, from what was being made: ("parameters", 2, "when"); it
+    is empty where the whole is wrong.  `reason` says what is wrong with it.
+    """
+
+    def __init__(self, message: str = "", *, at: Path = ()) -> None:
+        super().__init__(message)
+        self.at = at
+        self.reason = message
 
 
 class InvalidSpace(SearchError, ValueError):
@@ -32,7 +46,11 @@ class InvalidProblem(SearchError, ValueError):
 
 
 class InvalidSettings(SearchError, ValueError):
-    """A setting of a searcher or a scheduler that is out of its range."""
+    """A setting of a searcher or a scheduler that is out of its range; the message names it."""
+
+    def __init__(self, reason: str, *, at: Path) -> None:
+        super().__init__(f"{'.'.join(map(str, at))}: {reason}", at=at)
+        self.reason = reason
 
 
 class UnsupportedProblem(SearchError, ValueError):
