@@ -10,7 +10,6 @@ SearchError
 All are ValueErrors too, so that a reader such as pydantic reports them as bad input.
 """
 
-
 from typing import TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -36,8 +35,8 @@ class InvalidSpace(SearchError, ValueError):
 class InvalidConfig(SearchError, ValueError):
     """A config that is not a point of its space; `parameter` names the culprit, if there is one."""
 
-    def __init__(self, message: str, *, parameter: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, parameter: str | None = None, at: Path = ()) -> None:
+        super().__init__(message, at=at)
         self.parameter = parameter
 
 

@@ -15,8 +15,9 @@ class Evolution(Searcher):
     """Mutates the best of a few draws from the youngest trials; old ones die, however good.
 
     `population` is how many trials are alive and `sample` how many of them compete to be the
-    parent of the next: by default a quarter, and two at least.  A study with fewer than twice `population` trials keeps the younger half
-    of them alive, at least 20, and draws as large a part of it.
+    parent of the next: by default a quarter, and two at least.  A study with fewer than twice
+    `population` trials keeps the younger half of them alive, at least 20, and draws as large a part
+    of it.
     """
 
     features: ClassVar[frozenset[Feature]] = frozenset({Feature.CONDITIONS})
