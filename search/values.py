@@ -96,10 +96,14 @@ def same_value(a: Value, b: Value) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
+# Made once: json.dumps would make one for each of what may be thousands of configs.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(config: Config) -> str:
     """The config as text that is equal for equal configs: sorted keys, 1.0 written as 1."""
     plain = {name: _plain(config[name]) for name in sorted(config)}
-    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(plain)
 
 
 def _plain(value: Value) -> object:
