@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, final
 
 from search.parameters import PermutationParameter
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Searcher
+from search.searcher import Batch, Feature, History, Objection, Searcher
 from search.settings import check_range
 from search.values import Whole
 
@@ -33,10 +33,13 @@ class TuRBO(Searcher):
         check_range("fit_evaluations", self.fit_evaluations, 40, 100_000)
         check_range("candidates", self.candidates, 100, 100_000)
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
         # Its region is a box, and the ranks of orders lie in no line.
         orders = [p for p in problem.space.parameters if isinstance(p, PermutationParameter)]
-        return tuple(f"it does not take permutations, such as {p.name!r}" for p in orders[:1])
+        return tuple(
+            Objection(reason=f"it does not take permutations, such as {p.name!r}")
+            for p in orders[:1]
+        )
 
     def suggest(self, history: History, count: int) -> Batch:
         from search.turbo.suggest import suggest
