@@ -48,11 +48,12 @@ def first(searcher: Searcher, problem: Problem) -> Suggestion:
     return searcher.suggest(history(problem), 1).suggestions[0]
 
 
+BEFORE = SPACE.sample(np.random.default_rng(2), 30)
 EARLIER = EarlierStudy(
     name="before",
     parameters=("x", "y"),
-    configs=SPACE.sample(np.random.default_rng(2), 12),
-    losses=[float(k) for k in range(12)],
+    configs=BEFORE,
+    losses=[float((config["x"] - 0.3) ** 2 + config["y"]) for config in BEFORE],
 )
 
 
@@ -75,6 +76,7 @@ def test_every_model_says_what_it_expects_and_what_it_rests_on(
     origin = made.origin
     expected = COMMON if origin["by"] == "turbo" else COMMON | {"acquisition"}
     assert expected <= origin.keys(), origin
+    assert ("transfer" in origin) == bool(problem.earlier)
     # 17 have ended; a maximised value that is negative everywhere keeps its sign.
     assert (origin["seen"], origin["model_trials"]) in {(17, 17), (17, 16)}
     assert -3 < float(str(origin["mean"])) < 0.3
