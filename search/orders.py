@@ -91,7 +91,7 @@ def blended(first: Orders, second: Orders, rng: np.random.Generator) -> Orders:
 def _next(orders: Orders, used: npt.NDArray[np.bool_]) -> Orders:
     """The first item of each row that is not used; `used` goes by item."""
     place = np.take_along_axis(used, orders, axis=1).argmin(axis=1)
-    return orders[np.arange(len(orders)), place]
+    return np.asarray(orders[np.arange(len(orders)), place])
 
 
 def _places(count: int) -> Orders:
