@@ -34,6 +34,7 @@ from tests.contracts.spaces import SPACES, space
 
 class TestTuRBO(SearcherContract):
     searcher = TuRBO(initial=4, candidates=400)
+    refuses = ("permutation", "tiny permutation")
 
 
 def test_permutations_are_refused():
