@@ -4,10 +4,10 @@ A context is a value for each of a problem's context parameters.  It is stored w
 what was tried in one context says something about the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from search.errors import InvalidConfig, InvalidProblem
-from search.parameters import Parameter, has_belief
+from search.parameters import ChoiceParameter, Parameter, has_belief
 from search.space import SearchSpace
 from search.values import Config, Value, canonical_json
 
@@ -17,19 +17,29 @@ MAX_CONTEXT = 20  # parameters
 def check_declared(space: SearchSpace, context: Sequence[Parameter]) -> None:
     """Raise InvalidProblem unless these parameters can stand beside the space's as a context."""
     if len(context) > MAX_CONTEXT:
-        raise InvalidProblem(f"expected at most {MAX_CONTEXT} in a context, got {len(context)}")
+        reason = f"expected at most {MAX_CONTEXT} in a context, got {len(context)}"
+        raise InvalidProblem(reason, at=("context",))
     known = {parameter.name for parameter in space.parameters}
-    for parameter in context:
+    for place, parameter in enumerate(context):
         name = parameter.name
         if name in known:
-            raise InvalidProblem(f"context: {name!r} is the name of another parameter already")
-        if parameter.when:
-            raise InvalidProblem(f"context: {name!r} is given with every ask: it has no conditions")
-        if parameter.default is not None:
-            raise InvalidProblem(f"context: {name!r} is given with every ask: it has no default")
-        if has_belief(parameter):
-            raise InvalidProblem(f"context: {name!r} is given with every ask: it takes no prior")
+            reason = f"context: {name!r} is the name of another parameter already"
+            raise InvalidProblem(reason, at=("context", place, "name"))
+        for field, reason in _unfit(parameter):
+            given = f"context: {name!r} is given with every ask: {reason}"
+            raise InvalidProblem(given, at=("context", place, field))
         known.add(name)
+
+
+def _unfit(parameter: Parameter) -> Iterator[tuple[str, str]]:
+    """What a parameter of the context has, by field, that only one of the space can have."""
+    if parameter.when:
+        yield "when", "it has no conditions"
+    if parameter.default is not None:
+        yield "default", "it has no default"
+    if has_belief(parameter):
+        field = "weights" if isinstance(parameter, ChoiceParameter) else "prior"
+        yield field, "it takes no prior"
 
 
 def check_given(parameters: Sequence[Parameter], given: Config) -> dict[str, Value]:

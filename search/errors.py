@@ -10,9 +10,22 @@ SearchError
 All are ValueErrors too, so that a reader such as pydantic reports them as bad input.
 """
 
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
 
 class SearchError(Exception):
-    """Root of every error that the search layer raises on purpose."""
+    """Root of every error that the search layer raises on purpose.
+
+    `at` leads to the field that is wrong, from what was being made: ("parameters", 2, "when"); it
+    is empty where the whole is wrong.  `reason` says what is wrong with it.
+    """
+
+    def __init__(self, message: str = "", *, at: Path = ()) -> None:
+        super().__init__(message)
+        self.at = at
+        self.reason = message
 
 
 class InvalidSpace(SearchError, ValueError):
@@ -22,8 +35,8 @@ class InvalidSpace(SearchError, ValueError):
 class InvalidConfig(SearchError, ValueError):
     """A config that is not a point of its space; `parameter` names the culprit, if there is one."""
 
-    def __init__(self, message: str, *, parameter: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, parameter: str | None = None, at: Path = ()) -> None:
+        super().__init__(message, at=at)
         self.parameter = parameter
 
 
@@ -32,7 +45,11 @@ class InvalidProblem(SearchError, ValueError):
 
 
 class InvalidSettings(SearchError, ValueError):
-    """A setting of a searcher or a scheduler that is out of its range."""
+    """A setting of a searcher or a scheduler that is out of its range; the message names it."""
+
+    def __init__(self, reason: str, *, at: Path) -> None:
+        super().__init__(f"{'.'.join(map(str, at))}: {reason}", at=at)
+        self.reason = reason
 
 
 class UnsupportedProblem(SearchError, ValueError):

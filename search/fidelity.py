@@ -25,14 +25,14 @@ class Fidelity(Wire):
     full_every: Whole = 4
 
     def __post_init__(self) -> None:
-        check_range("fidelity.low", self.low, 1, MAX_STEPS)
-        check_range("fidelity.high", self.high, 2, MAX_STEPS)
-        check_range("fidelity.factor", self.factor, 2, 1000)
-        check_range("fidelity.fixed_cost", self.fixed_cost, 0.0, 1e9)
-        check_range("fidelity.full_every", self.full_every, 1, 1000)
+        check_range("low", self.low, 1, MAX_STEPS)
+        check_range("high", self.high, 2, MAX_STEPS)
+        check_range("factor", self.factor, 2, 1000)
+        check_range("fixed_cost", self.fixed_cost, 0.0, 1e9)
+        check_range("full_every", self.full_every, 1, 1000)
         if self.low >= self.high:
             raise InvalidSettings(
-                f"fidelity.low: expected less than high={self.high}, got {self.low}"
+                f"expected less than high={self.high}, got {self.low}", at=("low",)
             )
 
     def rungs(self) -> list[int]:

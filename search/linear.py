@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.errors import InvalidConfig, InvalidSpace
+from search.errors import InvalidConfig, InvalidSpace, Path
 from search.parameters import (
     ChoiceParameter,
     FloatParameter,
@@ -41,12 +41,13 @@ class LinearConstraint(Wire):
             if (bound := getattr(self, field)) is not None:
                 object.__setattr__(self, field, float(bound))
         if not self.terms:
-            raise InvalidSpace("a linear constraint needs at least one term")
+            raise InvalidSpace("a linear constraint needs at least one term", at=("terms",))
         for name, coefficient in self.terms.items():
             if not math.isfinite(coefficient) or coefficient == 0:
                 raise InvalidSpace(
                     f"{self}: expected a finite coefficient other than 0 for {name!r}, "
-                    f"got {coefficient}"
+                    f"got {coefficient}",
+                    at=("terms", name),
                 )
         _check_bounds(self)
 
@@ -95,13 +96,16 @@ def check_constraints(
     after the other, show it; subtler contradictions are left to the searchers.
     """
     if len(constraints) > MAX_LINEAR:
-        raise InvalidSpace(f"expected at most {MAX_LINEAR} constraints, got {len(constraints)}")
+        reason = f"expected at most {MAX_LINEAR} constraints, got {len(constraints)}"
+        raise InvalidSpace(reason, at=("constraints",))
     known = {parameter.name: parameter for parameter in parameters}
     for place, constraint in enumerate(constraints):
         for name in constraint.terms:
-            _check_term(f"constraints.{place}: {name!r:.80}", known.get(name))
+            at = ("constraints", place, "terms", name)
+            _check_term(f"constraints.{place}: {name!r:.80}", known.get(name), at)
         if not math.isfinite(slack_of(constraint, parameters)):
-            raise InvalidSpace(f"constraints.{place}: {constraint} overflows")
+            reason = f"constraints.{place}: {constraint} overflows"
+            raise InvalidSpace(reason, at=("constraints", place))
     ranges = {p.name: ends(p) for p in parameters if isinstance(p, FloatParameter | IntParameter)}
     for _ in range(SWEEPS):
         for place, constraint in enumerate(constraints):
@@ -132,20 +136,23 @@ def _check_bounds(constraint: LinearConstraint) -> None:
     if not bounds:
         raise InvalidSpace(f"{constraint}: give at_most or at_least")
     if not all(map(math.isfinite, bounds)):
-        raise InvalidSpace(f"{constraint}: bounds must be finite")
+        raise InvalidSpace(f"{constraint}: bounds must be finite", at=("at_most",))
     if constraint.low > constraint.high:
         raise InvalidSpace(
-            f"{constraint}: at_least={constraint.at_least} exceeds at_most={constraint.at_most}"
+            f"{constraint}: at_least={constraint.at_least} exceeds at_most={constraint.at_most}",
+            at=("at_least",),
         )
 
 
-def _check_term(what: str, parameter: Parameter | None) -> None:
+def _check_term(what: str, parameter: Parameter | None, at: Path) -> None:
     if parameter is None:
-        raise InvalidSpace(f"{what} is not a parameter of this space")
+        raise InvalidSpace(f"{what} is not a parameter of this space", at=at)
     if not isinstance(parameter, FloatParameter | IntParameter):
-        raise InvalidSpace(f"{what} is a {parameter.kind}, and only floats and ints add up")
+        reason = f"{what} is a {parameter.kind}, and only floats and ints add up"
+        raise InvalidSpace(reason, at=at)
     if parameter.when:
-        raise InvalidSpace(f"{what} is conditional, and a sum needs values that are always there")
+        reason = f"{what} is conditional, and a sum needs values that are always there"
+        raise InvalidSpace(reason, at=at)
 
 
 def _narrow(
@@ -185,5 +192,6 @@ def _left(
 def _unmet(place: int, constraint: LinearConstraint, reached: str, bound: str) -> InvalidSpace:
     return InvalidSpace(
         f"constraints.{place}: no config can meet {bound}: within the parameters' ranges and the "
-        f"other constraints {constraint} is {reached}"
+        f"other constraints {constraint} is {reached}",
+        at=("constraints", place),
     )

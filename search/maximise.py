@@ -13,10 +13,18 @@ STARTS, ROUNDS, ELITE = 8, 5, 5
 def maximise(
     score: Callable[[Floats], Floats], candidates: Candidates, best: Floats, effort: int
 ) -> tuple[Floats, float] | None:
-    """The best of about `effort` candidates and its score; None if no untried one came up.
+    """The best of about `effort` candidates and its score; None if no untried one came up."""
+    found = highest(score, candidates, best, effort, STARTS)
+    return None if found is None else (found[0][0], float(found[1][0]))
+
+
+def highest(
+    score: Callable[[Floats], Floats], candidates: Candidates, best: Floats, effort: int, count: int
+) -> tuple[Floats, Floats] | None:
+    """The `count` best of about `effort` candidates and their scores, best first.
 
     Most are drawn uniformly or near the best observed rows; the rest are mutations of the highest
-    scores, in rounds of half the step each.
+    scores, in rounds of half the step each.  `count` is at least STARTS.
     """
     local = max(1, effort * 2 // 5 // (STARTS * ROUNDS))
     spread = effort - local * STARTS * ROUNDS
@@ -27,14 +35,16 @@ def maximise(
     rows = candidates.untried(wide)
     if not len(rows):
         return None
-    top, values = _top(rows, score(rows))
+    top, values = _top(rows, score(rows), count)
     for round_ in range(ROUNDS if candidates.everything is None else 0):
-        moved = candidates.untried(candidates.mutations(top, local, 0.2 * 0.5**round_))
+        step = 0.2 * 0.5**round_
+        moved = candidates.untried(candidates.mutations(top[:STARTS], local, step))
         if len(moved):
-            top, values = _top(np.concatenate([top, moved]), np.concatenate([values, score(moved)]))
-    return top[0], float(values[0])
+            both = np.concatenate([top, moved]), np.concatenate([values, score(moved)])
+            top, values = _top(*both, count)
+    return top, values
 
 
-def _top(rows: Floats, values: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(-values, kind="stable")[:STARTS]
+def _top(rows: Floats, values: Floats, count: int) -> tuple[Floats, Floats]:
+    order = np.argsort(-values, kind="stable")[:count]
     return rows[order], values[order]

@@ -26,18 +26,20 @@ class Normal(Wire):
         object.__setattr__(self, "mean", float(self.mean))
         object.__setattr__(self, "sd", float(self.sd))
         if not math.isfinite(self.mean):
-            raise InvalidSpace(f"prior: expected a finite mean, got {self.mean}")
+            raise InvalidSpace(f"prior: expected a finite mean, got {self.mean}", at=("mean",))
         if not (math.isfinite(self.sd) and self.sd > 0):
-            raise InvalidSpace(f"prior: expected a finite sd > 0, got {self.sd}")
+            raise InvalidSpace(f"prior: expected a finite sd > 0, got {self.sd}", at=("sd",))
 
 
 def check_prior(name: str, prior: Normal, low: float, high: float, *, log: bool) -> None:
     """Raise InvalidSpace unless the prior suits a parameter of this range."""
     if not low <= prior.mean <= high:
-        raise InvalidSpace(f"{name}: the mean {prior.mean} of its prior is not in [{low}, {high}]")
+        reason = f"{name}: the mean {prior.mean} of its prior is not in [{low}, {high}]"
+        raise InvalidSpace(reason, at=("prior", "mean"))
     width = math.log10(high) - math.log10(low) if log else high - low
     if prior.sd < NARROWEST * width:
         raise InvalidSpace(
             f"{name}: its prior is too narrow to be searched, got sd={prior.sd}; "
-            "a single choice fixes a value"
+            "a single choice fixes a value",
+            at=("prior", "sd"),
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from search.errors import InvalidConfig, InvalidSpace
+from search.errors import InvalidConfig, InvalidSpace, Path
 from search.normal import Normal, check_prior
 from search.values import Flag, Real, Scalar, Tagged, Value, Whole, Wire, is_number, same_value
 
@@ -40,7 +40,8 @@ class Condition(Wire):
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
-            raise InvalidSpace(f"a condition on {self.parameter!r} needs at least one value")
+            reason = f"a condition on {self.parameter!r} needs at least one value"
+            raise InvalidSpace(reason, at=("in",))
 
     def allows(self, value: Value) -> bool:
         """Whether the parent's value satisfies the condition."""
@@ -71,7 +72,7 @@ class FloatParameter(Wire):
         _check_bounds(self.name, self.low, self.high, log=self.log, step=self.step)
         _check_resolution(self.name, self.low, self.high, log=self.log, step=self.step)
         if self.default is not None:
-            object.__setattr__(self, "default", self.check(self.default))
+            object.__setattr__(self, "default", _default_of(self))
         if self.prior is not None:
             check_prior(self.name, self.prior, self.low, self.high, log=self.log)
 
@@ -120,12 +121,13 @@ class IntParameter(Wire):
         _check_name(self.name)
         object.__setattr__(self, "when", tuple(self.when))
         if max(abs(self.low), abs(self.high)) > MAX_INT:
-            raise InvalidSpace(f"{self.name}: bounds must lie within ±2**53")
+            at = "low" if abs(self.low) > MAX_INT else "high"
+            raise InvalidSpace(f"{self.name}: bounds must lie within ±2**53", at=(at,))
         # Every whole number is a level of a log scale, so a step of 1 says nothing.
         step = None if self.step == 1 else self.step
         _check_bounds(self.name, self.low, self.high, log=self.log, step=step)
         if self.default is not None:
-            object.__setattr__(self, "default", self.check(self.default))
+            object.__setattr__(self, "default", _default_of(self))
         if self.prior is not None:
             check_prior(self.name, self.prior, self.low, self.high, log=self.log)
 
@@ -166,13 +168,14 @@ class ChoiceParameter(Wire):
         object.__setattr__(self, "when", tuple(self.when))
         if not 1 <= len(self.choices) <= MAX_CHOICES:
             raise InvalidSpace(
-                f"{self.name}: expected 1 to {MAX_CHOICES} choices, got {len(self.choices)}"
+                f"{self.name}: expected 1 to {MAX_CHOICES} choices, got {len(self.choices)}",
+                at=("choices",),
             )
-        for value in self.choices:
-            _check_choice(self.name, value)
-        _check_distinct(self.name, self.choices)
+        for place, value in enumerate(self.choices):
+            _check_choice(self.name, value, ("choices", place))
+        _check_distinct(self.name, self.choices, "choices")
         if self.default is not None:
-            object.__setattr__(self, "default", self.check(self.default))
+            object.__setattr__(self, "default", _default_of(self))
         if self.weights is not None:
             object.__setattr__(self, "weights", tuple(map(float, self.weights)))
             _check_weights(self.name, self.weights, len(self.choices))
@@ -201,13 +204,14 @@ class PermutationParameter(Wire):
         object.__setattr__(self, "when", tuple(self.when))
         if not 2 <= len(self.items) <= MAX_ITEMS:
             raise InvalidSpace(
-                f"{self.name}: expected 2 to {MAX_ITEMS} items, got {len(self.items)}"
+                f"{self.name}: expected 2 to {MAX_ITEMS} items, got {len(self.items)}",
+                at=("items",),
             )
-        for value in self.items:
-            _check_choice(self.name, value, "item")
-        _check_distinct(self.name, self.items, "item")
+        for place, value in enumerate(self.items):
+            _check_choice(self.name, value, ("items", place))
+        _check_distinct(self.name, self.items, "items")
         if self.default is not None:
-            object.__setattr__(self, "default", tuple(self.check(self.default)))
+            object.__setattr__(self, "default", tuple(_default_of(self)))
 
     def check(self, value: object) -> list[Scalar]:
         """The items in the order given; raises InvalidConfig unless it holds each of them once."""
@@ -249,23 +253,31 @@ def _check_name(name: str) -> None:
     if not NAME.fullmatch(name) or name != name.strip():
         raise InvalidSpace(
             f"a parameter name needs 1 to 128 printable characters, no space at the ends, "
-            f"got {name!r:.80}"
+            f"got {name!r:.80}",
+            at=("name",),
         )
 
 
 def _check_bounds(name: str, low: float, high: float, *, log: bool, step: float | None) -> None:
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise InvalidSpace(f"{name}: bounds must be finite, got low={low}, high={high}")
+        raise InvalidSpace(
+            f"{name}: bounds must be finite, got low={low}, high={high}",
+            at=("low" if math.isinf(low) else "high",),
+        )
     if low > high:
-        raise InvalidSpace(f"{name}: expected low <= high, got low={low}, high={high}")
+        raise InvalidSpace(f"{name}: expected low <= high, got low={low}, high={high}", at=("low",))
     if not math.isfinite(high - low):
-        raise InvalidSpace(f"{name}: high - low overflows, got low={low}, high={high}")
+        raise InvalidSpace(
+            f"{name}: high - low overflows, got low={low}, high={high}", at=("high",)
+        )
     if log and low <= 0:
-        raise InvalidSpace(f"{name}: a log scale needs low > 0, got low={low}")
+        raise InvalidSpace(f"{name}: a log scale needs low > 0, got low={low}", at=("low",))
     if step is not None and not (math.isfinite(step) and step > 0):
-        raise InvalidSpace(f"{name}: expected step > 0, got step={step}")
+        raise InvalidSpace(f"{name}: expected step > 0, got step={step}", at=("step",))
     if log and step is not None:
-        raise InvalidSpace(f"{name}: log and step exclude each other, got step={step}")
+        raise InvalidSpace(
+            f"{name}: log and step exclude each other, got step={step}", at=("step",)
+        )
 
 
 def _check_resolution(name: str, low: float, high: float, *, log: bool, step: float | None) -> None:
@@ -274,41 +286,62 @@ def _check_resolution(name: str, low: float, high: float, *, log: bool, step: fl
     if step is None and low < high and b - a < FEWEST_FLOATS * max(math.ulp(a), math.ulp(b)):
         raise InvalidSpace(
             f"{name}: low and high are so close that floats between them are too coarse to search, "
-            f"got low={low}, high={high}"
+            f"got low={low}, high={high}",
+            at=("high",),
         )
     if step is not None and step < 4 * max(math.ulp(low), math.ulp(high)):
-        raise InvalidSpace(f"{name}: floats between {low} and {high} are coarser than step={step}")
-
-
-def _check_choice(name: str, value: Scalar, word: str = "choice") -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidSpace(f"{name}: every {word} must be finite, got {value}")
-    if isinstance(value, int) and abs(value) > MAX_INT:
-        raise InvalidSpace(f"{name}: an integer {word} must lie within ±2**53")
-    if isinstance(value, str) and (len(value) > MAX_TEXT or "\x00" in value):
         raise InvalidSpace(
-            f"{name}: a text {word} has at most {MAX_TEXT} characters and no NUL character"
+            f"{name}: floats between {low} and {high} are coarser than step={step}", at=("step",)
         )
 
 
-def _check_distinct(name: str, choices: Sequence[Scalar], word: str = "choice") -> None:
+def _check_choice(name: str, value: Scalar, at: Path) -> None:
+    word = _one_of(at)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidSpace(f"{name}: every {word} must be finite, got {value}", at=at)
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise InvalidSpace(f"{name}: an integer {word} must lie within ±2**53", at=at)
+    if isinstance(value, str) and (len(value) > MAX_TEXT or "\x00" in value):
+        raise InvalidSpace(
+            f"{name}: a text {word} has at most {MAX_TEXT} characters and no NUL character", at=at
+        )
+
+
+def _check_distinct(name: str, values: Sequence[Scalar], field: str) -> None:
     seen: set[tuple[bool, Scalar]] = set()
-    for value in choices:
+    for place, value in enumerate(values):
         key = (isinstance(value, bool), value)
         if key in seen:
-            raise InvalidSpace(f"{name}: {word} {value!r} is given twice")
+            at = (field, place)
+            raise InvalidSpace(f"{name}: {_one_of(at)} {value!r} is given twice", at=at)
         seen.add(key)
+
+
+def _one_of(at: Path) -> str:
+    """What one of the values in a list of choices or items is called."""
+    return str(at[0]).removesuffix("s")
+
+
+def _default_of(parameter: "Parameter") -> Any:
+    """The default as the parameter holds it; raises InvalidConfig, naming the field."""
+    try:
+        return parameter.check(parameter.default)
+    except InvalidConfig as error:
+        raise InvalidConfig(str(error), parameter=error.parameter, at=("default",)) from None
 
 
 def _check_weights(name: str, weights: Sequence[float], count: int) -> None:
     if len(weights) != count:
-        raise InvalidSpace(f"{name}: expected {count} weights, one a choice, got {len(weights)}")
+        reason = f"{name}: expected {count} weights, one a choice, got {len(weights)}"
+        raise InvalidSpace(reason, at=("weights",))
     if not all(math.isfinite(weight) and weight > 0 for weight in weights):
-        raise InvalidSpace(f"{name}: expected finite weights > 0, got {list(weights)!r:.200}")
+        reason = f"{name}: expected finite weights > 0, got {list(weights)!r:.200}"
+        raise InvalidSpace(reason, at=("weights",))
     if min(weights) < LEAST_WEIGHT * max(weights):
         raise InvalidSpace(
             f"{name}: the least weight is less than {LEAST_WEIGHT:g} of the greatest; "
-            "a choice that is as good as impossible need not be one"
+            "a choice that is as good as impossible need not be one",
+            at=("weights",),
         )
 
 

@@ -49,7 +49,8 @@ class Objective(Wire):
         ):
             raise InvalidProblem(
                 f"objective {self.metric!r} is by preference: its goal is 'maximize', as answers "
-                f"rank from best to worst, and nothing is read or compared with a reference"
+                f"rank from best to worst, and nothing is read or compared with a reference",
+                at=("by",),
             )
 
     def loss(self, value: float) -> float:
@@ -74,7 +75,8 @@ class OutcomeConstraint(Wire):
         if None not in (self.at_most, self.at_least) and self.at_least > self.at_most:  # type: ignore[operator]
             raise InvalidProblem(
                 f"constraint on {self.metric!r}: at_least={self.at_least} "
-                f"exceeds at_most={self.at_most}"
+                f"exceeds at_most={self.at_most}",
+                at=("at_least",),
             )
 
     def holds(self, value: float) -> bool:
@@ -116,21 +118,25 @@ class Problem(Wire):
         check_earlier(self.space, self.earlier)
         if not 1 <= len(self.objectives) <= MAX_OBJECTIVES:
             raise InvalidProblem(
-                f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}"
+                f"expected 1 to {MAX_OBJECTIVES} objectives, got {len(self.objectives)}",
+                at=("objectives",),
             )
         if len(self.constraints) > MAX_CONSTRAINTS:
             raise InvalidProblem(
-                f"expected at most {MAX_CONSTRAINTS} constraints, got {len(self.constraints)}"
+                f"expected at most {MAX_CONSTRAINTS} constraints, got {len(self.constraints)}",
+                at=("constraints",),
             )
         if not 0 <= self.seed < 2**63:
-            raise InvalidProblem(f"seed: expected 0 <= seed < 2**63, got {self.seed}")
+            raise InvalidProblem(f"seed: expected 0 <= seed < 2**63, got {self.seed}", at=("seed",))
         metrics = [objective.metric for objective in self.objectives]
-        for metric in metrics:
-            if metrics.count(metric) > 1:
-                raise InvalidProblem(f"objective {metric!r} is given twice")
+        for place, metric in enumerate(metrics):
+            if metric in metrics[:place]:
+                at = ("objectives", place, "metric")
+                raise InvalidProblem(f"objective {metric!r} is given twice", at=at)
         if len(metrics) > 1 and any(objective.noisy for objective in self.objectives):
             raise InvalidProblem(
-                "noisy says how the best trial is chosen, and with several objectives there is none"
+                "noisy says how the best trial is chosen: with several objectives there is none",
+                at=("objectives", [o.noisy for o in self.objectives].index(True), "noisy"),
             )
         if any(objective.gradients for objective in self.objectives):
             self._check_gradients()
@@ -139,20 +145,24 @@ class Problem(Wire):
 
     def _check_gradients(self) -> None:
         if len(self.objectives) > 1:
-            raise InvalidProblem("gradients are told of a study's only objective")
+            reason = "gradients are told of a study's only objective"
+            raise InvalidProblem(reason, at=("objectives",))
         if not any(isinstance(p, FloatParameter) for p in self.space.parameters):
             raise InvalidProblem(
-                "gradients are told with respect to float parameters, and the space has none"
+                "gradients are told with respect to float parameters, and the space has none",
+                at=("objectives", 0, "gradients"),
             )
 
     def _check_preference(self) -> None:
         if len(self.objectives) > 1 or self.constraints:
             raise InvalidProblem(
-                "a preference is a study's only objective, without constraints on outcomes"
+                "a preference is a study's only objective, without constraints on outcomes",
+                at=("constraints",) if self.constraints else ("objectives",),
             )
         if self.context or self.earlier:
             raise InvalidProblem(
-                "preferences are learned without a context and without earlier studies"
+                "preferences are learned without a context and without earlier studies",
+                at=("context",) if self.context else ("objectives",),
             )
 
     @property
@@ -171,5 +181,6 @@ def check_metric_name(name: str) -> None:
     if not NAME.fullmatch(name) or name != name.strip():
         raise InvalidProblem(
             f"a metric name needs 1 to 128 printable characters, no space at the ends, "
-            f"got {name!r:.80}"
+            f"got {name!r:.80}",
+            at=("metric",),
         )

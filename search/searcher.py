@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from search.context import same_context
+from search.errors import Path
 from search.problem import Problem
 from search.trial import Trial, TrialState
 from search.values import JSON, Config, Wire
@@ -129,6 +130,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Why a searcher cannot serve a problem; `at` leads to the setting that stands against it.
+
+    It is empty where the searcher serves no such problem, whatever its settings.
+    """
+
+    reason: str
+    at: Path = ()
+
+    def under(self, part: str) -> Objection:
+        """The same, of a searcher that is itself the setting `part` of another."""
+        return replace(self, at=(part, *self.at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Searcher(Wire, ABC):
     """Proposes configs.  Concrete searchers are final, frozen, and their fields are settings.
 
@@ -144,8 +160,8 @@ class Searcher(Wire, ABC):
         """What these settings can serve: the class's features, unless parts of it serve less."""
         return self.features
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
-        """Why these settings cannot serve the problem, a sentence each, whatever its features."""
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
+        """Why these settings cannot serve the problem, whatever the features that it asks for."""
         return ()
 
     def planned_steps(self) -> tuple[int, int] | None:
@@ -179,8 +195,17 @@ def features_of(problem: Problem) -> Iterator[tuple[Feature | Aid, str]]:
         yield Aid.TRANSFER, "it does not learn from earlier studies"
 
 
+def objections_to(problem: Problem, searcher: Searcher) -> tuple[Objection, ...]:
+    """Why the searcher cannot serve the problem, and which setting is to blame."""
+    supported = searcher.supports() | searcher.aids
+    lacking = (
+        Objection(reason=reason)
+        for feature, reason in features_of(problem)
+        if feature not in supported
+    )
+    return (*lacking, *searcher.objections(problem))
+
+
 def unsupported(problem: Problem, searcher: Searcher) -> tuple[str, ...]:
     """Why the searcher cannot serve the problem, a sentence each; empty when it can."""
-    supported = searcher.supports() | searcher.aids
-    lacking = (reason for feature, reason in features_of(problem) if feature not in supported)
-    return (*lacking, *searcher.objections(problem))
+    return tuple(objection.reason for objection in objections_to(problem, searcher))

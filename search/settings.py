@@ -6,4 +6,4 @@ from search.errors import InvalidSettings
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise InvalidSettings unless low <= value <= high."""
     if not low <= value <= high:
-        raise InvalidSettings(f"{name}: expected {low} to {high}, got {value}")
+        raise InvalidSettings(f"expected {low} to {high}, got {value}", at=(name,))

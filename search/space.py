@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.errors import InvalidConfig, InvalidSpace
+from search.errors import InvalidConfig, InvalidSpace, Path
 from search.linear import LinearConstraint, check_constraints, slack_of
 from search.parameters import FloatParameter, Parameter, PermutationParameter, has_belief
 from search.values import Config, Value, Wire
@@ -33,13 +33,16 @@ class SearchSpace(Wire):
         object.__setattr__(self, "constraints", tuple(self.constraints))
         if not 1 <= len(self.parameters) <= MAX_PARAMETERS:
             raise InvalidSpace(
-                f"a space has 1 to {MAX_PARAMETERS} parameters, got {len(self.parameters)}"
+                f"a space has 1 to {MAX_PARAMETERS} parameters, got {len(self.parameters)}",
+                at=("parameters",),
             )
         earlier: dict[str, Parameter] = {}
-        for parameter in self.parameters:
+        for place, parameter in enumerate(self.parameters):
+            at: Path = ("parameters", place)
             if parameter.name in earlier:
-                raise InvalidSpace(f"parameter {parameter.name!r} is given twice")
-            _check_conditions(parameter, earlier)
+                reason = f"parameter {parameter.name!r} is given twice"
+                raise InvalidSpace(reason, at=(*at, "name"))
+            _check_conditions(parameter, earlier, (*at, "when"))
             earlier[parameter.name] = parameter
         check_constraints(self.constraints, self.parameters)
         self._check_defaults()
@@ -117,7 +120,8 @@ class SearchSpace(Wire):
             try:
                 self.check(defaults)
             except InvalidConfig as error:
-                raise InvalidSpace(f"the defaults break a constraint: {error}") from None
+                reason = f"the defaults break a constraint: {error}"
+                raise InvalidSpace(reason, at=("parameters",)) from None
 
     def _stray(self, name: str) -> InvalidConfig:
         if any(parameter.name == name for parameter in self.parameters):
@@ -130,25 +134,29 @@ def is_active(parameter: Parameter, config: Config) -> bool:
     return all(c.parameter in config and c.allows(config[c.parameter]) for c in parameter.when)
 
 
-def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter]) -> None:
-    for condition in parameter.when:
+def _check_conditions(parameter: Parameter, earlier: Mapping[str, Parameter], at: Path) -> None:
+    for place, condition in enumerate(parameter.when):
+        named = (*at, place, "parameter")
         parent = earlier.get(condition.parameter)
         if parent is None:
             raise InvalidSpace(
                 f"{parameter.name}: its condition names {condition.parameter!r}, "
-                "which must be a parameter declared before it"
+                "which must be a parameter declared before it",
+                at=named,
             )
         if isinstance(parent, FloatParameter | PermutationParameter):
             raise InvalidSpace(
                 f"{parameter.name}: a condition needs a choice or an int, "
-                f"but {parent.name!r} is a {parent.kind}"
+                f"but {parent.name!r} is a {parent.kind}",
+                at=named,
             )
-        for value in condition.values:
-            _check_possible(parameter.name, parent, value)
+        for k, value in enumerate(condition.values):
+            _check_possible(parameter.name, parent, value, (*at, place, "in", k))
 
 
-def _check_possible(name: str, parent: Parameter, value: Value) -> None:
+def _check_possible(name: str, parent: Parameter, value: Value, at: Path) -> None:
     try:
         parent.check(value)
     except InvalidConfig as error:
-        raise InvalidSpace(f"{name}: its condition can never hold: {error}") from None
+        reason = f"{name}: its condition can never hold: {error}"
+        raise InvalidSpace(reason, at=at) from None

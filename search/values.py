@@ -39,13 +39,37 @@ JSON: TypeAlias = Annotated[
 ]
 
 
+TAG = "kind="  # what the name of a union's member begins with in the path of an error
+UNKNOWN_KIND = "unknown_kind"  # the type of the error where no member is meant
+
+
 class Tagged:
-    """Marks a union of dataclasses that `kind` tells apart, so that errors speak of one member."""
+    """Marks a union that `kind` tells apart, so that errors speak of one member.
+
+    pydantic puts the member that it read into the path of an error, where the document has no such
+    key: it is marked with TAG there, for whoever reports the error to leave out.
+    """
 
     def __get_pydantic_core_schema__(self, source: object, handler: Any) -> dict[str, Any]:
         members = {member.kind_of(): member for member in get_args(source)}
-        choices = {kind: handler.generate_schema(member) for kind, member in members.items()}
-        return {"type": "tagged-union", "discriminator": "kind", "choices": choices}
+        return {
+            "type": "tagged-union",
+            "discriminator": _tag,
+            "choices": {TAG + kind: handler.generate_schema(m) for kind, m in members.items()},
+            "custom_error_type": UNKNOWN_KIND,
+            "custom_error_message": f'expected {{"kind": ...}} with one of {", ".join(members)}',
+        }
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """As a union with a plain discriminator, which is what the document has."""
+        choices = {tag.removeprefix(TAG): choice for tag, choice in schema["choices"].items()}
+        found: dict[str, Any] = handler({**schema, "discriminator": "kind", "choices": choices})
+        return found
+
+
+def _tag(value: object) -> str | None:
+    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    return TAG + kind if isinstance(kind, str) else None
 
 
 class Wire:
@@ -72,10 +96,14 @@ def same_value(a: Value, b: Value) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
+# Made once: json.dumps would make one for each of what may be thousands of configs.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(config: Config) -> str:
     """The config as text that is equal for equal configs: sorted keys, 1.0 written as 1."""
     plain = {name: _plain(config[name]) for name in sorted(config)}
-    return json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(plain)
 
 
 def _plain(value: Value) -> object:

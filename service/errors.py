@@ -156,6 +156,12 @@ class InvalidRequest(ServiceError):
 
     status, code, title = 422, "invalid_request", "A field is wrong"
 
+    @classmethod
+    def at(cls, field: str, message: str) -> "InvalidRequest":
+        """One field of the body is wrong, by its path: "budget.target"."""
+        problem = {"in": "body", "field": field, "message": message}
+        return cls(f"{field}: {message}", errors=[problem])
+
 
 class UnsupportedStudy(ServiceError):
     """The searcher cannot serve this study."""

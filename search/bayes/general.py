@@ -5,18 +5,19 @@ acquisition than expected improvement: from history to suggestions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from search.bayes.acquire import FULL_EFFORT, maximise
+from search.bayes.acquire import FULL_EFFORT
 from search.bayes.contest import reference_point
 from search.bayes.learned import Learned, lacking, learned, taught_by
 from search.bayes.outcomes_model import write
-from search.bayes.scores import Score, Task, evaluated, per_cost, score_of
+from search.bayes.scores import Score, Task, evaluated, front_contenders, per_cost, score_of
+from search.bayes.screen import FINALISTS, screen_of
 from search.bayes.spending import expected_log_cost
 from search.bayes.suggest import NUMERICAL, alone
 from search.bayes.wavering import Wavering
@@ -24,6 +25,7 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.fallback import sobol_instead
 from search.fresh import topped_up
+from search.maximise import highest, maximise
 from search.scales import Floats
 from search.searcher import Batch, History, Suggestion
 from search.searchers.fitting import acquisition_for
@@ -75,14 +77,13 @@ def _picks(
     wanted: str = acquisition_for(settings.acquisition, history.problem)
     # While nothing was feasible, nothing can be improved on.
     name = wanted if known.met.any() else "log_pof"
-    task = _task(settings, history, known, rng)
+    task = _task(settings, history, known, name, rng)
     share = max(LEAST_CANDIDATES, settings.candidates * FULL_EFFORT // max(FULL_EFFORT, count))
     for _ in range(count):
         task = replace(task, seed=int(rng.integers(2**31)))
-        score = _with_cost(settings, history, known, score_of(name, task))
-        effort = max(LEAST_CANDIDATES, min(share, WORK // score.numbers))
-        scored = _favoured(evaluated(score, task.wavering), task.candidates)
-        found = maximise(scored, task.candidates, _near(known, rng), effort)
+        scores = [screen_of(name, task), score_of(name, task)]
+        costed = [_with_cost(settings, history, known, score) for score in scores if score]
+        found = _highest(costed, task, _near(known, rng), share)
         if found is None:
             return
         row, value = found
@@ -91,18 +92,39 @@ def _picks(
         task = replace(task, pending=np.concatenate([task.pending, row[None]]))
 
 
-def _task(settings: BoTorch, history: History, known: Learned, rng: np.random.Generator) -> Task:
+def _highest(
+    scores: Sequence[Score], task: Task, near: Floats, share: int
+) -> tuple[Floats, float] | None:
+    """The best of about `share` candidates by the last score, those before it being screens."""
+    effort = max(LEAST_CANDIDATES, min(share, WORK // scores[0].numbers))
+    first, *rest = (_favoured(evaluated(s, task.wavering), task.candidates) for s in scores)
+    if not rest:
+        return maximise(first, task.candidates, near, effort)
+    found = highest(first, task.candidates, near, effort, FINALISTS)
+    if found is None:
+        return None
+    rows, _ = found
+    values = rest[-1](rows)
+    place = int(np.argmax(values))
+    return rows[place], float(values[place])
+
+
+def _task(
+    settings: BoTorch, history: History, known: Learned, name: str, rng: np.random.Generator
+) -> Task:
     """What the scores of this batch are made for."""
     taken, weight = known.cube.encode(history.taken()), settings.prior_weight / len(known.rows)
     candidates = Candidates(known.cube, taken, rng, weight)
     seed = int(rng.integers(2**31))
-    counted = known.objectives > 1 and known.met.any()
+    counted = name == "log_nehvi"
+    wavering = Wavering(known.cube, settings.input_noise, settings.risk, seed)
     return Task(
         learned=known,
-        wavering=Wavering(known.cube, settings.input_noise, settings.risk, seed),
+        wavering=wavering,
         candidates=candidates,
         pending=known.cube.encode(history.pending()),
         reference=reference_point(history.problem, known, candidates) if counted else None,
+        contenders=front_contenders(known, wavering, seed) if counted else (),
         seed=seed,
     )
 

@@ -12,16 +12,13 @@ qLogNoisyExpectedHypervolumeImprovement and qLogNParEGO for one new point; here 
 without building the covariance of it and all anchors.
 """
 
+import numpy as np
 import torch
 from botorch.acquisition.logei import TAU_RELU
-from botorch.utils.multi_objective.box_decompositions.box_decomposition_list import (
-    BoxDecompositionList,
-)
-from botorch.utils.multi_objective.box_decompositions.non_dominated import (
-    FastNondominatedPartitioning,
-)
 from botorch.utils.safe_math import log_fatplus, logmeanexp
 from torch import Tensor
+
+from search.bayes.boxes import Boxes, left_open
 
 FARTHEST = 1e10  # a cell without an end goes so far
 AUGMENT = 0.05  # what the sum of the objectives counts beside the worst of them
@@ -49,11 +46,8 @@ class Front:
     """The boxes above the feasible front of every draw of the anchors."""
 
     def __init__(self, anchors: Tensor, met: Tensor, reference: Tensor) -> None:
-        boxes = [
-            FastNondominatedPartitioning(ref_point=reference, Y=draw[kept])
-            for draw, kept in zip(anchors, met, strict=True)
-        ]
-        low, high = BoxDecompositionList(*boxes).get_hypercell_bounds()
+        boxes = left_open(anchors.numpy(), met.numpy(), reference.numpy())
+        low, high = _side_by_side(boxes, len(anchors))
         self._low: Tensor = low.unsqueeze(1)
         self._log_length: Tensor = (high.clamp_max(FARTHEST) - low).log().unsqueeze(1)
 
@@ -71,6 +65,16 @@ class Front:
         gained = torch.minimum(filled, self._log_length).sum(dim=-1).logsumexp(dim=-1)
         expected: Tensor = logmeanexp(gained + log_met, dim=0)
         return expected
+
+
+def _side_by_side(boxes: Boxes, fronts: int) -> tuple[Tensor, Tensor]:
+    """The boxes as S x most x m, lower and upper ends; what fills a row up is empty."""
+    counts = np.bincount(boxes.owner, minlength=fronts)
+    places = np.arange(len(boxes.owner)) - np.repeat(counts.cumsum() - counts, counts)
+    low = np.zeros((fronts, int(counts.max()), boxes.low.shape[1]))
+    high = low.copy()
+    low[boxes.owner, places], high[boxes.owner, places] = boxes.low, boxes.high
+    return torch.from_numpy(low), torch.from_numpy(high)
 
 
 class Chebyshev:

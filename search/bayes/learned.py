@@ -6,7 +6,7 @@ u   n x metrics   outcomes on the scale of the models, higher better
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +56,13 @@ class Learned:
             torch.stack([mean for mean, _ in found], dim=-1),
             torch.stack([sd for _, sd in found], dim=-1),
         )
+
+    def believing(self, X: Tensor) -> Learned:
+        """As if at these points every metric had come out as is expected there."""
+        if not len(X):
+            return self
+        surfaces = [replace(s, observed=s.observed.believing(X)) for s in self.surfaces]
+        return replace(self, surfaces=surfaces)
 
     def memo_of(self) -> dict[str, Surface]:
         """The models by the name under which their fits are remembered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ MAX_PENDING = 64  # the latest; more would cost time and say little that these d
 DRAWS = 128
 # By the number of objectives: the boxes under a front multiply with them.
 FRONT_DRAWS = {2: 64, 3: 32, 4: 16}
-FRONT_POINTS = {2: 40, 3: 24, 4: 16}
+FRONT_POINTS = {2: 64, 3: 48, 4: 32}
 MAX_BASELINE, MAX_WAVERING = 64, 16
 MAXIMA, POINTS = 16, 500
 
@@ -41,13 +41,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a score is made for: models, configs that waver, pending rows, and a seed."""
+    """What a score is made for: models, configs that waver, pending rows, and a seed.
+
+    Where hypervolume counts, `contenders` are the places of the rows that may be on the front.
+    """
 
     learned: Learned
     wavering: Wavering
     candidates: Candidates
     pending: Floats
     reference: Tensor | None
+    contenders: Sequence[int]
     seed: int
 
 
@@ -69,6 +73,12 @@ def score_of(name: str, task: Task) -> Score:
         case "mes" | "jes":
             return _entropy(name, task)
     raise ValueError(name)
+
+
+def front_contenders(learned: Learned, wavering: Wavering, seed: int) -> list[int]:
+    """The places of the rows that may be on the front, as many as hypervolume is counted over."""
+    most = FRONT_POINTS[learned.objectives] if wavering.width == 1 else MAX_WAVERING
+    return contenders(learned, wavering, None, most, seed)
 
 
 def per_cost(score: Score, learned: Learned, power: float) -> Score:
@@ -128,9 +138,7 @@ def _front(task: Task) -> Score:
     assert task.reference is not None
     learned, risk = task.learned, task.wavering.risk
     m = learned.objectives
-    most = FRONT_POINTS[m] if task.wavering.width == 1 else MAX_WAVERING
-    places = contenders(learned, task.wavering, None, most, task.seed)
-    joint = _joint(task, learned.rows[places], FRONT_DRAWS[m])
+    joint = _joint(task, learned.rows[task.contenders], FRONT_DRAWS[m])
     anchors = risk(joint.anchors)
     front = Front(_objectives(task, anchors), learned.feasibility.holds(anchors), task.reference)
 

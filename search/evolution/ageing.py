@@ -34,7 +34,7 @@ def suggest(settings: Evolution, history: History, count: int) -> Batch:
     parents = youngest(history.problem, history.trials, alive)
     children = None
     if len(parents) >= 2:
-        drawn = max(1, round(len(parents) * settings.sample / settings.population))
+        drawn = max(1, round(len(parents) * settings.competing / settings.population))
         children = _children(history, parents, drawn)
     return first_then(history, count, first=min(FEWEST, settings.population), children=children)
 

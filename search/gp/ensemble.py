@@ -27,7 +27,7 @@ MEMBERS: tuple[tuple[Kernel, bool], ...] = (
     (RBF, True),
 )
 PLAIN = 2
-CLIMBS = 6  # of the fits of all members
+CLIMBS = 5  # of the fits of all members
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,19 @@ def fit_members(
 ) -> tuple[Hyperparameters, ...]:
     """Each member's hyperparameters; `evaluations` in all, at most.
 
-    The Matern kernel's fits begin from two cold starts, and the squared exponential one's where
-    those ended: with a quarter of the evaluations it gets as far as from cold starts, or further.
+    The first fit begins from two cold starts, that of the other targets where it ended, and the
+    squared exponential kernel's where the Matern kernel's on the same targets did: they get as far
+    as from cold starts, or further, with about half of the evaluations.
     """
-    points, cold = Points(features, owners), cold_starts(max(owners) + 1)
-    found: list[Hyperparameters] = []
+    points, starts = Points(features, owners), cold_starts(max(owners) + 1)
+    found: dict[tuple[Kernel, bool], Hyperparameters] = {}
     for kernel, ranked in MEMBERS:
-        starts = cold if kernel is MATERN else found[-1:]
+        if found:
+            starts = [found[MATERN, ranked and kernel is RBF]]
         y, noise = aims.y(ranked=ranked), aims.known(ranked=ranked)
         evidence = Evidence(points, y, kernel, noise)
-        found.append(fit(evidence, starts, len(starts) * (evaluations // CLIMBS)))
-    return tuple(found)
+        found[kernel, ranked] = fit(evidence, starts, len(starts) * (evaluations // CLIMBS))
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.blas import dsyr
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from scipy.optimize import minimize
 
@@ -90,24 +91,34 @@ class Evidence:
         L = self._factor(correlation, noise)
         a, fit = self._residual(L)
         value = 0.5 * fit + float(np.log(L.diagonal()).sum())
-        inverse = _ensured(dpotri(L, lower=1, overwrite_c=1))
-        pull = inverse.ravel(order="F")[points.flat] - a[points.rows] * a[points.columns]
+        inverse = ensured(dpotri(L, lower=1, overwrite_c=1))
+        # K^-1 - aa', of which the lower triangle holds what the gradient takes.
+        pull = dsyr(-1.0, a, a=inverse, lower=1, overwrite_a=1)
         prior, gradient = log_prior(theta)
-        gradient[:-1] += weights * (points.D @ (pull * slope))
-        gradient[-1] += 0.5 * noise * float(inverse.diagonal().sum() - a @ a)
+        gradient[:-1] += weights * (points.D @ (pull.ravel(order="F")[points.flat] * slope))
+        gradient[-1] += 0.5 * noise * float(pull.diagonal().sum())
         return value + prior, gradient
+
+    def mean(self, at: Hyperparameters) -> float:
+        """The constant mean that goes with the hyperparameters; raises LinAlgError."""
+        weights = np.array(at.lengths) ** -2.0
+        L = self._factor(self.kernel.correlation(weights @ self.points.D), at.noise)
+        return self._mean(ensured(dpotrs(L, self._sides, lower=1)))
+
+    def _mean(self, solved: Floats) -> float:
+        return float(solved[:, 0].sum() / solved[:, 1].sum())
 
     def _factor(self, correlation: Floats, noise: float) -> Floats:
         n = self.points.n
         K = np.zeros(n * n)
         K[self.points.flat] = correlation
         K[:: n + 1] = 1.0 + noise + NUGGET + self.known
-        return _ensured(dpotrf(K.reshape(n, n, order="F"), lower=1, clean=0, overwrite_a=1))
+        return ensured(dpotrf(K.reshape(n, n, order="F"), lower=1, clean=0, overwrite_a=1))
 
     def _residual(self, L: Floats) -> tuple[Floats, float]:
         """a = K^-1 (y - m), and (y - m)'a."""
-        solved = _ensured(dpotrs(L, self._sides, lower=1))
-        m = solved[:, 0].sum() / solved[:, 1].sum()
+        solved = ensured(dpotrs(L, self._sides, lower=1))
+        m = self._mean(solved)
         a: Floats = solved[:, 0] - m * solved[:, 1]
         return a, float((self._sides[:, 0] - m) @ a)
 
@@ -156,7 +167,7 @@ def _bounds(p: int) -> Floats:
     return bounds
 
 
-def _ensured(answer: tuple[Floats, int]) -> Floats:
+def ensured(answer: tuple[Floats, int]) -> Floats:
     """What LAPACK found; raises LinAlgError when it says that it could not."""
     found, info = answer
     if info != 0:

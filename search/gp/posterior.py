@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
-from search.gp.fit import NUGGET, Hyperparameters
+from search.gp.fit import NUGGET, Hyperparameters, ensured
 from search.gp.kernels import Kernel, squared_distances
 from search.scales import Floats
 
@@ -87,8 +88,8 @@ class Posterior:
         """At rows of features, b x c."""
         K = self._cross(self.X, features)
         mean = self.mean + self.a @ K[: len(self.a)]
-        V = solve_triangular(self.L, K, lower=True, overwrite_b=True, check_finite=False)
-        return Belief(mean, _variance(np.square(V).sum(axis=0)), V)
+        V = _solved(self.L, K)
+        return Belief(mean, _variance(_squares(V)), V)
 
     def means(self, features: Floats) -> Floats:
         """The means alone, which cost no solution."""
@@ -113,8 +114,8 @@ class Posterior:
         """What a belief becomes with the points that are pending since."""
         N = len(before.V)
         K = self._cross(self.X[N:], features) - self.L[N:, :N] @ before.V
-        new = solve_triangular(self.L[N:, N:], K, lower=True, check_finite=False)
-        variance = _variance(1.0 - before.variance + np.square(new).sum(axis=0))
+        new = _solved(self.L[N:, N:], K)
+        variance = _variance(1.0 - before.variance + _squares(new))
         return Belief(before.mean, variance, np.concatenate([before.V, new]))
 
     def correlation(self, features: Floats) -> Floats:
@@ -124,6 +125,17 @@ class Posterior:
     def _cross(self, X: Floats, features: Floats) -> Floats:
         """k(X, features), with columns contiguous, as LAPACK wants them."""
         return self.kernel.correlation(squared_distances(features / self.scale, X)).T
+
+
+def _solved(L: Floats, K: Floats) -> Floats:
+    """L^-1 K, in the place of K where its columns are contiguous; raises LinAlgError."""
+    return ensured(dtrtrs(L, K, lower=1, overwrite_b=1))
+
+
+def _squares(V: Floats) -> Floats:
+    """The sum of squares of each column."""
+    found: Floats = np.einsum("ij,ij->j", V, V)
+    return found
 
 
 def _variance(explained: Floats) -> Floats:

@@ -31,11 +31,12 @@ class ASHA(Scheduler):
 
     def __post_init__(self) -> None:
         check_range("min_steps", self.min_steps, 1, 2**31)
-        check_range("max_steps", self.max_steps, 1, 2**31)
+        check_range("max_steps", self.max_steps, 2, 2**31)
         check_range("reduction_factor", self.reduction_factor, 2, 100)
         if self.min_steps >= self.max_steps:
             raise InvalidSettings(
-                f"min_steps: expected less than max_steps={self.max_steps}, got {self.min_steps}"
+                f"expected less than max_steps={self.max_steps}, got {self.min_steps}",
+                at=("min_steps",),
             )
 
     def rungs(self) -> list[int]:

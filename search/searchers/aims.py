@@ -28,9 +28,9 @@ class Cost(Wire):
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
-        check_range("cost.power", self.power, 0, 4)
+        check_range("power", self.power, 0, 4)
         if self.cooling is not None:
-            check_range("cost.cooling", self.cooling, 1, 1_000_000)
+            check_range("cooling", self.cooling, 1, 1_000_000)
 
     def power_after(self, ended: int) -> float:
         """The power once so many trials have ended."""
@@ -52,4 +52,4 @@ class Risk(Wire):
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
-            raise InvalidSettings(f"risk.level: expected between 0 and 1, got {self.level}")
+            raise InvalidSettings(f"expected between 0 and 1, got {self.level}", at=("level",))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 from search.choices import Choice, choices, choose, covering, is_small, refusals
 from search.nested import read_memos, write_memos
 from search.problem import Problem
-from search.searcher import Aid, Batch, Feature, History, Searcher
+from search.searcher import Aid, Batch, Feature, History, Objection, Searcher
 from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from search.settings import check_range
@@ -35,10 +35,12 @@ class AutoSearcher(Searcher):
         if self.initial is not None:
             check_range("initial", self.initial, 1, 100_000)
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
         # Sobol points can stand in for a model, but what they leave aside they do not serve.
         informed = problem.earlier or problem.has_gradients
-        return refusals(problem) if informed and not any(choices(problem)) else ()
+        if not informed or any(choices(problem)):
+            return ()
+        return tuple(Objection(reason=reason) for reason in refusals(problem))
 
     def suggest(self, history: History, count: int) -> Batch:
         choice = choose(history.problem, len(history.trials))

@@ -7,14 +7,12 @@ from typing import ClassVar, Literal, final
 from search.errors import InvalidSettings
 from search.fidelity import Fidelity
 from search.problem import Problem
-from search.searcher import Aid, Batch, Feature, History, Searcher
+from search.searcher import Aid, Batch, Feature, History, Objection, Searcher
 from search.searchers.aims import Acquisition, Cost, Risk
 from search.searchers.fitting import objections
 from search.settings import check_range
 from search.surrogates.kinds import SurrogateSettings
 from search.values import Real, Whole
-
-SURROGATES_SERVE = frozenset({Feature.CONDITIONS})
 
 
 @final
@@ -69,21 +67,18 @@ class BoTorch(Searcher):
         check_range("candidates", self.candidates, 100, 100_000)
         check_range("prior_weight", self.prior_weight, 0, 1000)
         if self.risk is not None and not self.input_noise:
-            raise InvalidSettings("risk: needs input_noise, which it is the risk of")
+            raise InvalidSettings("needs input_noise, which it is the risk of", at=("risk",))
         for name, sd in (self.input_noise or {}).items():
             if not 0 < sd <= 0.5:
-                raise InvalidSettings(f"input_noise.{name}: expected above 0 to 0.5, got {sd}")
+                raise InvalidSettings(
+                    f"expected above 0 to 0.5, got {sd}", at=("input_noise", name)
+                )
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
         return objections(self, problem)
 
     def planned_steps(self) -> tuple[int, int] | None:
         return (self.fidelity.low, self.fidelity.high) if self.fidelity else None
-
-    def supports(self) -> frozenset[Feature]:
-        if self.surrogate is None:
-            return self.features
-        return self.features & SURROGATES_SERVE
 
     def suggest(self, history: History, count: int) -> Batch:
         if history.problem.by_preference:

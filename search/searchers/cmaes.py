@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Searcher
+from search.searcher import Batch, Feature, History, Objection, Searcher
 from search.searchers.refusals import no_permutations
 from search.settings import check_range
 from search.values import Real, Whole
@@ -38,7 +38,7 @@ class CMAES(Searcher):
             check_range("population", self.population, 4, 1000)
         check_range("separable_above", self.separable_above, 1, 1000)
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
         return no_permutations(problem)  # its distribution is one of numbers, and of choices
 
     def suggest(self, history: History, count: int) -> Batch:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from search.parameters import FloatParameter, IntParameter
 from search.problem import Problem
+from search.searcher import Objection, features_of
 from search.searchers.aims import MAX_FOR_HYPERVOLUME, Acquisition
+from search.searchers.ways import USUAL, default_of, excluded, given, way_of
 from search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -26,95 +28,107 @@ def acquisition_for(wanted: Acquisition, problem: Problem) -> Acquisition:
     return "log_nehvi" if len(problem.objectives) <= MAX_FOR_HYPERVOLUME else "parego"
 
 
-def objections(settings: BoTorch, problem: Problem) -> tuple[str, ...]:
-    """Why these settings cannot serve this problem, a sentence each; empty when they can."""
+def objections(settings: BoTorch, problem: Problem) -> tuple[Objection, ...]:
+    """Why these settings cannot serve this problem; empty when they can."""
     return (
         *_to_the_acquisition(settings, problem),
         *_to_the_noise(settings, problem),
-        *_to_a_single_model(settings, problem),
+        *_to_the_way(settings, problem),
         *_to_the_fidelity(settings, problem),
         *_to_preferences(settings, problem),
         *_to_gradients(settings, problem),
+        *_to_idle_settings(settings),
     )
 
 
-def _to_the_acquisition(settings: BoTorch, problem: Problem) -> Iterator[str]:
+def _to_the_acquisition(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
     name, count = settings.acquisition, len(problem.objectives)
+    reasons = []
     if name in (*LOOK_AHEAD, "log_nei") and count > 1:
-        yield f"acquisition {name!r} takes one objective, not {count}"
+        reasons.append(f"takes one objective, not {count}")
     if name in ("log_nehvi", "parego") and count == 1:
-        yield f"acquisition {name!r} needs several objectives"
+        reasons.append("needs several objectives")
     if name == "log_nehvi" and count > MAX_FOR_HYPERVOLUME:
-        yield f"acquisition {name!r} takes up to {MAX_FOR_HYPERVOLUME} objectives, not {count}"
+        reasons.append(f"takes up to {MAX_FOR_HYPERVOLUME} objectives, not {count}")
     if name in LOOK_AHEAD and problem.constraints:
-        yield f"acquisition {name!r} does not take constraints on outcomes"
+        reasons.append("does not take constraints on outcomes")
     if name in LOOK_AHEAD and settings.input_noise:
-        yield f"acquisition {name!r} does not take input_noise"
+        reasons.append("does not take input_noise")
+    for reason in reasons:
+        yield Objection(reason=f"acquisition {name!r} {reason}", at=("acquisition",))
 
 
-def _to_preferences(settings: BoTorch, problem: Problem) -> Iterator[str]:
-    if problem.by_preference:
-        if settings.acquisition != "auto":
-            yield f"acquisition {settings.acquisition!r} needs a metric, not preferences"
-        for name in ("cost", "input_noise", "fidelity", "surrogate"):
-            if getattr(settings, name):
-                yield f"{name} needs a metric, not preferences"
+def _to_preferences(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
+    if not problem.by_preference:
+        return
+    if settings.acquisition != "auto":
+        named = f"acquisition {settings.acquisition!r}"
+        yield Objection(reason=f"{named} needs a metric, not preferences", at=("acquisition",))
+    for name in given(settings, "cost", "input_noise"):
+        yield Objection(reason=f"{name} needs a metric, not preferences", at=(name,))
 
 
-def _to_gradients(settings: BoTorch, problem: Problem) -> Iterator[str]:
+def _to_gradients(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
     if not problem.has_gradients:
         return
     if problem.constraints:
-        yield "with gradients it does not take constraints on outcomes"
+        yield Objection(reason="with gradients it does not take constraints on outcomes")
     if problem.earlier:
-        yield "with gradients it does not learn from earlier studies"
-    if settings.acquisition not in ("auto", "log_nei"):
-        yield f"with gradients it does not take acquisition {settings.acquisition!r}"
-    for name in ("cost", "input_noise", "fidelity", "surrogate"):
-        if getattr(settings, name):
-            yield f"with gradients it does not take {name}"
+        yield Objection(reason="with gradients it does not learn from earlier studies")
+    if settings.surrogate is None and settings.fidelity is None:
+        yield from excluded(settings, "gradients", USUAL, ("cost", "input_noise"))
 
 
-def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[str]:
+def _to_the_noise(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
     parameters = {p.name: p for p in problem.space.parameters}
     for name in settings.input_noise or {}:
         if name not in parameters:
-            yield f"input_noise names {name!r}, which is not a parameter"
+            reason = f"input_noise names {name!r}, which is not a parameter"
+            yield Objection(reason=reason, at=("input_noise", name))
         elif not isinstance(parameters[name], FloatParameter | IntParameter):
-            yield f"input_noise names {name!r}, and only numbers can waver"
+            reason = f"input_noise names {name!r}, and only numbers can waver"
+            yield Objection(reason=reason, at=("input_noise", name))
     if settings.input_noise:
         for constraint in problem.constraints:
             if None not in (constraint.at_most, constraint.at_least):
-                yield f"input_noise takes constraints with one bound, {constraint.metric!r} has two"
+                named = f"{constraint.metric!r} has two"
+                reason = f"input_noise takes constraints with one bound, {named}"
+                yield Objection(reason=reason, at=("input_noise",))
 
 
-def _to_a_single_model(settings: BoTorch, problem: Problem) -> Iterator[str]:
+def _to_the_way(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
     """What the searches that model one metric in a way of their own leave out."""
-    named = [name for name in ("surrogate", "fidelity") if getattr(settings, name) is not None]
-    if not named and not problem.earlier:
+    way = way_of(settings, problem)
+    if way is None:
         return
-    what = named[0] if named else "what earlier studies taught"
-    if len(named) > 1:
-        yield "it takes a surrogate or fidelity, not both"
-    if named and problem.earlier:
-        yield f"with {what} it does not learn from earlier studies"
-    if len(problem.objectives) > 1 or problem.constraints:
-        yield f"with {what} it takes one objective and no constraints on outcomes"
-    if problem.space.believes:
-        yield f"with {what} it does not take priors on parameters, or weights of choices"
-    if settings.acquisition not in ("auto", "log_nei"):
-        yield f"with {what} it does not take acquisition {settings.acquisition!r}"
-    for name in ("cost", "input_noise"):
-        if getattr(settings, name):
-            yield f"with {what} it does not take {name}"
+    at = (way.setting,) if way.setting else ()
+    for feature, reason in features_of(problem):
+        if feature in settings.features | settings.aids and feature not in way.serves:
+            yield Objection(reason=f"with {way.name} {reason}", at=at)
+    yield from excluded(settings, way.name, way.acquisitions, way.excludes)
+    for name in way.idle:
+        if getattr(settings, name) != default_of(settings, name):
+            yield Objection(reason=f"with {way.name} nothing reads {name}", at=(name,))
 
 
-def _to_the_fidelity(settings: BoTorch, problem: Problem) -> Iterator[str]:
+def _to_the_fidelity(settings: BoTorch, problem: Problem) -> Iterator[Objection]:
     if settings.fidelity is not None and _few(problem.space):
-        yield (
-            f"fidelity needs a space of more than {FEW} configs: one that is run in part is "
-            "not run again"
+        yield Objection(
+            reason=f"fidelity needs a space of more than {FEW} configs: one that is run in part is "
+            "not run again",
+            at=("fidelity",),
         )
+
+
+def _to_idle_settings(settings: BoTorch) -> Iterator[Objection]:
+    """What others of the settings leave without effect."""
+    risk, cost = settings.risk, settings.cost
+    if risk is not None and risk.measure == "mean" and risk.level != default_of(risk, "level"):
+        reason = "risk.level is that of a value at risk, and the mean has none"
+        yield Objection(reason=reason, at=("risk", "level"))
+    if cost is not None and cost.cooling is not None and not cost.power:
+        reason = "cost.cooling lets the power fall to 0, where it is already"
+        yield Objection(reason=reason, at=("cost", "cooling"))
 
 
 def _few(space: SearchSpace) -> bool:

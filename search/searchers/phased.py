@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, final
 
 from search.nested import read_memos, write_memos
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Searcher
+from search.searcher import Batch, Feature, History, Objection, Searcher
 from search.searchers.botorch import BoTorch
 from search.searchers.cmaes import CMAES
 from search.searchers.evolution import Evolution
@@ -48,8 +48,11 @@ class Phased(Searcher):
     def supports(self) -> frozenset[Feature]:
         return self.first.supports() & self.then.supports()
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
-        return (*self.first.objections(problem), *self.then.objections(problem))
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
+        return (
+            *(objection.under("first") for objection in self.first.objections(problem)),
+            *(objection.under("then") for objection in self.then.objections(problem)),
+        )
 
     def planned_steps(self) -> tuple[int, int] | None:
         return self.then.planned_steps() or self.first.planned_steps()

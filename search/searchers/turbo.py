@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 from search.problem import Problem
-from search.searcher import Batch, Feature, History, Searcher
+from search.searcher import Batch, Feature, History, Objection, Searcher
 from search.searchers.refusals import no_permutations
 from search.settings import check_range
 from search.values import Whole
@@ -33,7 +33,7 @@ class TuRBO(Searcher):
         check_range("fit_evaluations", self.fit_evaluations, 40, 100_000)
         check_range("candidates", self.candidates, 100, 100_000)
 
-    def objections(self, problem: Problem) -> tuple[str, ...]:
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
         return no_permutations(problem)  # its region is a box
 
     def suggest(self, history: History, count: int) -> Batch:

@@ -117,7 +117,7 @@ async def announce(call: Call, storage: str, body: CheckpointCreate) -> Checkpoi
     if found.key is None:
         raise LimitExceeded(f"a trial has at most {MAX_CHECKPOINTS} checkpoints")
     if found.size != body.size:
-        raise InvalidRequest(f"size: this checkpoint was announced with {found.size} bytes")
+        raise InvalidRequest.at("size", f"this checkpoint was announced with {found.size} bytes")
     return CheckpointMade(key=found.key, uri=uri_of(storage, found.key))
 
 
@@ -135,9 +135,9 @@ async def check_there(storage: str, key: str, size: int | None) -> None:
     """Raise InvalidRequest unless an object of the announced size lies under the key."""
     there = await size_of(storage, key)
     if there is None:
-        raise InvalidRequest("key: nothing lies there yet; upload before you commit")
+        raise InvalidRequest.at("key", "nothing lies there yet; upload before you commit")
     if there != size:
-        raise InvalidRequest(f"key: expected {size} bytes there, found {there}")
+        raise InvalidRequest.at("key", f"expected {size} bytes there, found {there}")
 
 
 async def commit(call: Call, key: str, checkpoint_id: int) -> CheckpointCommitted:

@@ -16,10 +16,11 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from service.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from service.http.fields import LONGEST_FIELD
+from service.http.misfits import is_finite, is_storable, is_whole, misfit_at
 from service.settings import Settings
 
 MAX_DEPTH = 16
-MAX_INTEGER = 2**53  # what a JSON number holds exactly in every language
 BODY_SECONDS = 30.0  # for the whole body to arrive
 _JSON_TYPE = re.compile(r"application/([a-z0-9.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 # Escapes that may hold what Postgres cannot store; the walk over the values then says for sure.
@@ -100,7 +101,18 @@ def _check_media_type(request: Request) -> None:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body; raises InvalidJson and says what is wrong with it."""
+    """The JSON object in a body; raises InvalidJson and says what is wrong with it, and where."""
+    try:
+        return _parse(body)
+    except InvalidJson as error:
+        field = misfit_at(body.decode(errors="replace"))
+        if not field:
+            raise
+        problem = {"in": "body", "field": field[:LONGEST_FIELD], "message": error.detail}
+        raise InvalidJson(f"{problem['field']}: {error.detail}", errors=[problem]) from None
+
+
+def _parse(body: bytes) -> dict[str, Any]:
     try:
         value = _DECODER.decode(body.decode())
     except RecursionError:
@@ -134,7 +146,7 @@ def _walk(value: object, depth: int) -> None:
 def _check_text(text: str) -> None:
     if text.isascii() and "\x00" not in text:
         return
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_storable(text):
         raise InvalidJson("text may hold no NUL character and no lone surrogate")
 
 
@@ -146,16 +158,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_INTEGER:
+    if not is_whole(text):
         raise InvalidJson("an integer must lie within ±2**53")
     return int(text)
 
 
 def _number(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
+    if not is_finite(text):
         raise InvalidJson("a number is too large for a 64-bit float")
-    return value
+    return float(text)
 
 
 def _constant(text: str) -> float:

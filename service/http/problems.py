@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from search.errors import SearchError, UnsupportedProblem
 from service import errors
 from service.http.database import explain
+from service.http.fields import LONGEST, fields_of
 from service.observability.metrics import PROBLEMS
 from service.schemas.others import Problem
 
 MEDIA_TYPE = "application/problem+json"
-LONGEST = 500  # characters of a message; a message may quote what was sent
 _BY_STATUS: dict[int, type[errors.ServiceError]] = {
     400: errors.InvalidJson,
     404: errors.NotFound,
@@ -113,18 +113,7 @@ async def _search(request: Request, error: Any) -> Response:
 
 
 async def _validation(request: Request, error: Any) -> Response:
-    found = [_field(item) for item in error.errors()[:50]]
+    found = fields_of(error.errors()[:50], error.body)
     first = found[0]
     detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
     return respond(request_id(request), errors.InvalidRequest(detail, errors=found))
-
-
-def _field(item: dict[str, Any]) -> dict[str, Any]:
-    """Where and what, in our words; never the input itself, which may be large or secret."""
-    place, *path = item["loc"]
-    return {
-        "in": str(place),
-        "field": ".".join(str(part) for part in path)[:200],
-        "message": item["msg"].removeprefix("Value error, ")[:LONGEST],
-        "kind": item["type"],
-    }

@@ -52,12 +52,13 @@ async def _caller(request: Request, needs: Resources) -> Principal:
 def _parse(body_type: type[BaseModel], values: Any) -> BaseModel:
     if values is None:
         raise RequestValidationError(
-            [{"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}]
+            [{"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}],
+            body=None,
         )
     try:
         return body_type.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise RequestValidationError(
-            [{**item, "loc": ("body", *item["loc"])} for item in found]
+            [{**item, "loc": ("body", *item["loc"])} for item in found], body=values
         ) from None

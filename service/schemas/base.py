@@ -22,6 +22,15 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
+class Member(Body):
+    """One of a union that `kind` tells apart."""
+
+    @classmethod
+    def kind_of(cls) -> str:
+        """The value of `kind` that names this class on the wire."""
+        return str(cls.model_fields["kind"].default)
+
+
 Item = TypeVar("Item")
 
 

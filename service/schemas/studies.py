@@ -11,7 +11,8 @@ from search.registry import SchedulerSettings, SearcherSettings
 from search.schedulers.auto import AutoScheduler
 from search.searchers.auto import AutoSearcher
 from search.space import SearchSpace
-from service.schemas.base import Body, ConfigBody, Measured, Name, Reason, Tags, Text
+from search.values import Tagged
+from service.schemas.base import Body, ConfigBody, Measured, Member, Name, Reason, Tags, Text
 
 StudyState: TypeAlias = Literal["active", "paused", "stopped", "completed"]
 
@@ -58,7 +59,7 @@ class Budget(Body):
         return self
 
 
-class Program(Body):
+class Program(Member):
     """`def main(trial)` in a folder that the operator allows: "train.py:main"."""
 
     kind: Literal["program"] = "program"
@@ -74,7 +75,7 @@ class Program(Body):
         return path
 
 
-class Recipe(Body):
+class Recipe(Member):
     """A built-in training program and its arguments."""
 
     kind: Literal["recipe"] = "recipe"
@@ -85,7 +86,7 @@ class Recipe(Body):
 class Managed(Body):
     """How the fleet runs a study's trials."""
 
-    run: Annotated[Program | Recipe, Field(discriminator="kind")]
+    run: Annotated[Program | Recipe, Tagged()]
     resources: Annotated[
         dict[str, Annotated[float, Field(ge=0, le=100_000)]],
         Field(description="what one trial holds: cpu, gpu, or a custom Ray resource"),

@@ -6,12 +6,14 @@ from uuid import UUID
 
 from pydantic import Field
 
+from search.values import Tagged
 from service.schemas.base import (
     Body,
     ConfigBody,
     Gradients,
     LongText,
     Measured,
+    Member,
     MetricName,
     Reason,
     StandardErrors,
@@ -149,7 +151,7 @@ class Release(Body):
     log_tail: LongText | None = None
 
 
-class Completed(Body):
+class Completed(Member):
     """The trial ran to its end; values not given are read from its measurements."""
 
     kind: Literal["completed"] = "completed"
@@ -159,7 +161,7 @@ class Completed(Body):
     log_tail: LongText | None = None
 
 
-class Stopped(Body):
+class Stopped(Member):
     """The trial ended early, as it was asked to."""
 
     kind: Literal["stopped"] = "stopped"
@@ -168,7 +170,7 @@ class Stopped(Body):
     log_tail: LongText | None = None
 
 
-class Infeasible(Body):
+class Infeasible(Member):
     """The config is bad, and no other attempt would do better."""
 
     kind: Literal["infeasible"] = "infeasible"
@@ -177,7 +179,7 @@ class Infeasible(Body):
     log_tail: LongText | None = None
 
 
-class Failed(Body):
+class Failed(Member):
     """The program or the machinery gave up."""
 
     kind: Literal["failed"] = "failed"
@@ -187,9 +189,7 @@ class Failed(Body):
     log_tail: LongText | None = None
 
 
-Outcome: TypeAlias = Annotated[
-    Completed | Stopped | Infeasible | Failed, Field(discriminator="kind")
-]
+Outcome: TypeAlias = Annotated[Completed | Stopped | Infeasible | Failed, Tagged()]
 
 
 class Tell(Body):

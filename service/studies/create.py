@@ -9,14 +9,15 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from search.errors import SearchError
+from search.errors import Path, SearchError
 from search.problem import Problem
 from search.schedulers.full import Full
-from search.searcher import unsupported
+from search.searcher import objections_to
 from search.space import SearchSpace
 from search.values import Value, canonical_json
 from service.errors import InvalidRequest, StudyExists, UnsupportedStudy
 from service.events.log import log
+from service.http.fields import dotted
 from service.ids import STUDY_ID, new_study_id
 from service.insights.store import keep_best
 from service.schemas.studies import Budget, StudyCreate
@@ -98,7 +99,7 @@ def _spec(body: StudyCreate) -> Spec:
             seed=secrets.randbits(SEED_BITS) if body.seed is None else body.seed,
         )
     except SearchError as error:
-        raise InvalidRequest(str(error)) from None
+        raise _wrong(error.at, error.reason) from None
     if problem.by_preference:
         _check_preference(body)
     return _supported(
@@ -129,11 +130,13 @@ def _supported(spec: Spec, budget: Budget) -> Spec:
         )
         problem = {"in": "body", "field": "scheduler", "message": reason}
         raise UnsupportedStudy(reason, errors=[problem])
-    if reasons := unsupported(spec.problem, spec.searcher):
-        raise UnsupportedStudy(
-            f"searcher {spec.searcher.kind_of()!r}: {'; '.join(reasons)}",
-            errors=[{"in": "body", "field": "searcher", "message": reason} for reason in reasons],
-        )
+    if found := objections_to(spec.problem, spec.searcher):
+        reasons = "; ".join(objection.reason for objection in found)
+        errors = [
+            {"in": "body", "field": dotted(("searcher", *each.at)), "message": each.reason}
+            for each in found
+        ]
+        raise UnsupportedStudy(f"searcher {spec.searcher.kind_of()!r}: {reasons}", errors=errors)
     check_budget(budget, spec)
     return spec
 
@@ -203,6 +206,5 @@ def _values(body: StudyCreate, spec: Spec, project_id: int, public_id: str) -> M
     }
 
 
-def _wrong(field: str, message: str) -> InvalidRequest:
-    problem = {"in": "body", "field": field, "message": message}
-    return InvalidRequest(f"{field}: {message}", errors=[problem])
+def _wrong(path: str | Path, message: str) -> InvalidRequest:
+    return InvalidRequest.at(path if isinstance(path, str) else dotted(path), message)

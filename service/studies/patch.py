@@ -68,8 +68,7 @@ async def patch_study(
 async def _check_manageable(connection: AsyncConnection[Any], study_id: int) -> None:
     row = await (await connection.execute(CONTEXT, (study_id,))).fetchone()
     if row is not None:
-        problem = {"in": "body", "field": "managed", "message": NO_FLEET}
-        raise InvalidRequest(f"managed: {NO_FLEET}", errors=[problem])
+        raise InvalidRequest.at("managed", NO_FLEET)
 
 
 async def _change(connection: AsyncConnection[Any], values: dict[str, Any]) -> None:
@@ -91,7 +90,7 @@ def _changes(row: dict[str, Any], body: StudyPatch) -> dict[str, Any]:
         value = getattr(body, name)
         changes[name] = _NULL.get(name) if value is None else value
     if "name" in changes and (changes["name"] is None or STUDY_ID.fullmatch(changes["name"])):
-        raise InvalidRequest("name: expected a name that does not look like a study's id")
+        raise InvalidRequest.at("name", "expected a name that does not look like a study's id")
     return changes
 
 

@@ -94,6 +94,7 @@ update batch
        seconds = %(seconds)s, seen = %(seen)s, expected_gain = %(expected_gain)s
  where study_id = %(study)s and number = %(number)s and lease_id = %(lease)s
    and state = 'running'
+returning pg_notify('ready', %(study)s::text)
 """
 NOTIFY = "select pg_notify('ready', %s)"
 GIVE_UP = """
@@ -252,7 +253,6 @@ async def finish(connection: AsyncConnection[Any], lease: BatchLease, made: Made
         values = {"study": lease.study_id, "context": stored(made.context)}
         await connection.execute(FORGET, values)
     await _insert(connection, lease, made.proposals, made.seen, made.context)
-    await connection.execute(NOTIFY, (str(lease.study_id),))
     return True
 
 

@@ -55,6 +55,7 @@ class Order:
     model: bool
     context: Config = field(default_factory=dict)
     budget: int | None = None
+    asked: bool = True  # somebody waits for it
 
 
 class Computing:

@@ -1,6 +1,7 @@
 """How many suggestions to make, and when: arithmetic on how a study stands.
 
-The buffer holds max(1, running) suggestions, and more where asks come faster than fits: as many as
+The buffer holds max(1, running) suggestions, and one to spare, unless a single worker runs trials
+whose results each bring a new batch.  It holds more where asks come faster than fits: as many as
 are asked for while the next fit runs and until somebody looks again.  How fast they come is what
 was seen of late or, if that is more, what the workers would do if none had to wait: a study whose
 asks wait for fits looks slow, and would stay so.  It holds no more than that, because every result
@@ -22,7 +23,7 @@ WINDOW_SECONDS = 10.0  # over which the rate of asks is taken
 LARGEST_BATCH = 256
 # What fits may take of the time since the last one, to replace what is in the buffer.
 LARGE_SHARE, SMALL_SHARE = 1.0, 0.05
-MODEL_AHEAD = 2  # where a model makes them: a second worker does not wait for a fit either
+TAKEN_OF_EACH = 2  # of a batch by a single worker, where not each result brings a new one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +68,24 @@ def plan(standing: Standing, rate: float, *, learns: bool, instant: bool) -> Pla
     fit_seconds = 0.0 if instant else standing.fit_seconds
     rate = max(rate, standing.appetite)
     until_next = MARGIN * rate * (LOOK_SECONDS + fit_seconds)
-    at_once = ceil(until_next * INSTANT_LOOKS) if instant else ceil(until_next) + 1
-    ahead = max(1 if instant else MODEL_AHEAD, standing.running, at_once)
+    spare = 0 if instant or _renewed_by_each(standing) else 1
+    at_once = ceil(until_next * INSTANT_LOOKS) if instant else ceil(until_next) + spare
+    alone = standing.alone and not instant
+    ahead = max((TAKEN_OF_EACH if alone and spare else 1) + spare, standing.running, at_once)
     if standing.trial_seconds is None and not instant:
         ahead += standing.demands  # how soon they are back, nobody knows yet
     wanted = standing.demands + ahead
     if standing.left is not None:
         wanted = min(wanted, standing.left)
-    if learns and _stale(standing):
-        taken = min(ceil(rate * fit_seconds), standing.buffered)
+    lasts = standing.buffered > max(spare if alone else wanted // 2, until_next)
+    lasts = lasts and standing.demands < standing.buffered
+    # One worker takes what is newest: what a batch leaves in the buffer would only get older.
+    anew = alone and not lasts and standing.buffered < wanted
+    if learns and (_stale(standing) or anew):
+        taken = min(round(rate * fit_seconds), standing.buffered)
         count = wanted - (taken if standing.left is not None else 0)
         return _of(count, refresh=True, soon_taken=taken)
-    lasts = standing.buffered > max(wanted // 2, until_next)
-    if standing.demands < standing.buffered and lasts:
+    if lasts:
         return None
     return _of(wanted - standing.buffered, refresh=False, soon_taken=standing.buffered)
 
@@ -91,13 +97,28 @@ def _of(count: int, *, refresh: bool, soon_taken: int) -> Plan | None:
 
 
 def _stale(standing: Standing) -> bool:
-    """Whether the buffer should be made anew, with what has been learned since.
-
-    After a twentieth of all results, were it to take half of the time; after each, where that takes
-    little of it.
-    """
+    """Whether the buffer should be made anew, with what has been learned since."""
     if not standing.buffered or standing.seen is None or standing.since_fit is None:
         return False
     unseen = standing.finished + standing.answers - standing.seen
-    share = LARGE_SHARE if unseen >= max(1, standing.finished // 20) else SMALL_SHARE
+    share = _share(unseen, standing.finished)
     return unseen > 0 and standing.fit_seconds <= share * standing.since_fit
+
+
+def _renewed_by_each(standing: Standing) -> bool:
+    """Whether one worker runs trials one after another, and each result brings a new batch.
+
+    Then the second suggestion of a batch would never be taken.  A second worker that comes waits
+    for one fit, a small part of a trial.
+    """
+    if not standing.alone or standing.trial_seconds is None:
+        return False
+    return standing.fit_seconds <= _share(1, standing.finished) * standing.trial_seconds
+
+
+def _share(unseen: int, finished: int) -> float:
+    """What a fit may take of the time since the last one, for so many results not seen.
+
+    Half of the time after a twentieth of all results; little of it after each.
+    """
+    return LARGE_SHARE if unseen >= max(1, finished // 20) else SMALL_SHARE

@@ -33,6 +33,7 @@ LOOK_SHARE = (
     0.1  # of the time at most goes into looking: a thousand studies are looked at less often
 )
 IDLE_LOOK_SECONDS = 1.0
+LOOKS_EACH = 0.4  # of a trial, where one worker runs them one after another
 LIVELY_SECONDS = 10.0  # a study is looked at often for so long after something happened in it
 REST_SECONDS = 2.0  # after a batch of which nothing came
 
@@ -49,6 +50,7 @@ class Suggester:
         self._serving_now: dict[int, asyncio.Task[None]] = {}
         self._paces: dict[int, Pace] = {}
         self._versions: dict[int, tuple[int, float]] = {}  # and when it was first seen
+        self._often: dict[int, float] = {}  # seconds from one look to the next, while it is lively
         self._specs: dict[tuple[int, int], Spec] = {}
         self._rest: dict[int, float] = {}
 
@@ -69,7 +71,7 @@ class Suggester:
                     await self._look()
                 except (psycopg.Error, PoolTimeout) as error:
                     log.warning("looking around failed", error=where(error))
-                least = BUSY_LOOK_SECONDS if self._lively() else IDLE_LOOK_SECONDS
+                least = self._until_next()
                 pause = max(least, (time.monotonic() - begun) / LOOK_SHARE)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
@@ -92,6 +94,8 @@ class Suggester:
                     continue
                 for standing in contexts:
                     if study_id in self._serving_now:
+                        if standing.demands:  # of which it may not have heard
+                            self._serving.wake(study_id)
                         break
                     spec = await self._spec(connection, standing)
                     self._order(standing.local, spec, standing.share * pace.rate(now))
@@ -114,6 +118,7 @@ class Suggester:
             model=model,
             context=standing.context,
             budget=standing.budget,
+            asked=standing.demands > 0,
         )
         try:
             if not await serving:
@@ -133,15 +138,18 @@ class Suggester:
         pace.note(now, standing.begun + sum(one.demands for one in contexts))
         if self._versions.get(standing.study_id, (-1, 0.0))[0] != standing.version:
             self._versions[standing.study_id] = (standing.version, now)
+        self._often[standing.study_id] = look_seconds(standing)
         return pace
 
-    def _lively(self) -> bool:
+    def _until_next(self) -> float:
+        """The seconds to the next look, unless somebody waits: as the liveliest study needs it."""
         since = time.monotonic() - LIVELY_SECONDS
-        return any(changed > since for _, changed in self._versions.values())
+        lively = (k for k, (_, changed) in self._versions.items() if changed > since)
+        return min((self._often[k] for k in lively), default=IDLE_LOOK_SECONDS)
 
     def _forget(self, standings: list[Standing]) -> None:
         active = {standing.study_id for standing in standings}
-        for known in (self._paces, self._versions, self._rest):
+        for known in (self._paces, self._versions, self._often, self._rest):
             for study_id in [study_id for study_id in known if study_id not in active]:
                 del known[study_id]
 
@@ -160,6 +168,17 @@ def by_study(standings: list[Standing]) -> dict[int, list[Standing]]:
     for standing in standings:
         found.setdefault(standing.study_id, []).append(standing)
     return found
+
+
+def look_seconds(standing: Standing) -> float:
+    """How long a study that was asked lately may be left alone.
+
+    One worker that runs trials one after another changes nothing before its trial has ended.
+    """
+    if not standing.alone or standing.trial_seconds is None:
+        return BUSY_LOOK_SECONDS
+    part = LOOKS_EACH * standing.trial_seconds
+    return min(max(BUSY_LOOK_SECONDS, part), IDLE_LOOK_SECONDS)
 
 
 def choose(standing: Standing, rate: float, since: int | None) -> tuple[Plan | None, bool]:

@@ -122,8 +122,12 @@ class Serving:
         model: bool,
         context: Config | None = None,
         budget: int | None = None,
+        asked: bool = True,
     ) -> bool:
-        """Make a batch for a context, unless somebody else does; False if nothing came of it."""
+        """Make a batch for a context, unless somebody else does; False if nothing came of it.
+
+        `asked`: somebody waits already; if not, whoever comes is heard by `wake`.
+        """
         context = context or {}
         async with self._pool.connection() as connection:
             lease = await begin(
@@ -137,7 +141,13 @@ class Serving:
         if lease is None:
             return True
         order = Order(
-            lease=lease, spec=spec, plan=plan, model=model, context=context, budget=budget
+            lease=lease,
+            spec=spec,
+            plan=plan,
+            model=model,
+            context=context,
+            budget=budget,
+            asked=asked,
         )
         tasks = [asyncio.create_task(self._keep(lease))]
         if model:
@@ -183,17 +193,18 @@ class Serving:
         """Give Sobol points to asks that have waited too long for the fit."""
         study_id = order.lease.study_id
         woken = self._woken[study_id] = asyncio.Event()
+        pause = 0.0 if order.asked else LOOK_SECONDS
         try:
             while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await woken.wait()
+                woken.clear()
                 pause = LOOK_SECONDS
                 try:
                     pause = await self._bridge_once(order)
                 except (psycopg.Error, LookupError) as error:
                     log.warning("bridging failed", study=study_id, error=where(error))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await woken.wait()
-                woken.clear()
         finally:
             del self._woken[study_id]
 

@@ -9,12 +9,17 @@ from psycopg.rows import class_row
 KEPT_CONTEXTS = 8  # of a study, for which suggestions are made ahead
 LATEST_TRIALS = 256  # that tell which those are
 SHORTEST_TRIAL = 0.25  # seconds; workers of shorter ones take what they get
+AT_A_TIME = 1.05  # of the latest trials; fewer is one worker, more are several
 MOST_STUDIES = 1_000  # in one survey; those that waited for suggestions first
 
-# How long the latest trials ran, by their own study: null while none has ended.
+# How long the latest trials ran, by their own study, and how many of them at a time, pauses
+# included: null while none has ended.  Imported ones did not run here.
 TRIAL_SECONDS = """
-select avg(extract(epoch from t.finished_at - t.started_at))::float8 as trial_seconds
-  from (select finished_at, started_at from trial t
+select avg(extract(epoch from t.finished_at - t.started_at))::float8 as trial_seconds,
+       (sum(extract(epoch from t.finished_at - t.started_at))
+        / nullif(extract(epoch from max(t.finished_at) - min(t.started_at)), 0))::float8 as together
+  from (select started_at, case when started_at is not null then finished_at end as finished_at
+          from trial t
          where t.study_id = s.id order by t.changed_version desc limit 20) t
 """
 
@@ -49,7 +54,7 @@ select s.id as study_id, s.spec_version, s.budget_trials - (k.next_number - k.im
        coalesce(b.state = 'running' and b.expires_at > clock_timestamp(), false) as busy,
        e.exhausted is not null as exhausted, coalesce(b.seconds, 0) as fit_seconds,
        extract(epoch from clock_timestamp() - b.finished_at)::float8 as since_fit,
-       r.trial_seconds
+       r.trial_seconds, r.together
   from study s
   join study_counter k on k.study_id = s.id
   join study_spec v on v.study_id = s.id and v.version = s.spec_version
@@ -101,6 +106,7 @@ class Standing:
     share: float = 1.0  # of the latest trials, those in the context
     answers: int = 0  # of people, about which of its trials are better
     budget: int | None = None  # trials in all, without those that were imported
+    together: float | None = None  # of the latest trials, how many ran at a time
 
     @property
     def begun(self) -> int:
@@ -111,6 +117,12 @@ class Standing:
     def local(self) -> "Standing":
         """The same with the running trials of the context alone."""
         return self if self.here is None else replace(self, running=self.here)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one worker runs trials one after another."""
+        lately = self.together is not None and self.together < AT_A_TIME
+        return lately and self.running + self.demands <= 1
 
     @property
     def appetite(self) -> float:

@@ -121,15 +121,14 @@ def _result(
     try:
         return result_of(problem, outcomes[trial.state], measured, config)
     except InvalidRequest as error:
-        raise InvalidRequest(f"trials.{place}.values: {error.detail}") from None
+        raise InvalidRequest.at(f"trials.{place}.values", error.detail) from None
 
 
 def _check_state(trial: ImportedTrial, field: str) -> None:
     for name in ("errors", "gradients"):
         if getattr(trial, name) and trial.state != "completed":
-            raise InvalidRequest(
-                f"{field}.{name}: only a completed trial has them, not a {trial.state} one"
-            )
+            message = f"only a completed trial has them, not a {trial.state} one"
+            raise InvalidRequest.at(f"{field}.{name}", message)
 
 
 def _row(

@@ -43,7 +43,7 @@ async def patch_trial(
     found = await find_trial(connection, project_id, reference)
     for name in ("tags", "notes"):
         if name in body.model_fields_set and getattr(body, name) is None:
-            raise InvalidRequest(f"{name}: expected a value, or none of the field at all")
+            raise InvalidRequest.at(name, "expected a value, or none of the field at all")
     given = body.attributes or {}
     values = {
         "id": found["id"],

@@ -128,7 +128,7 @@ def test_before_there_are_parents_sobol_answers_and_after_the_first_trials_says_
 
 
 def test_a_sample_larger_than_the_population_is_refused():
-    with pytest.raises(ValidationError, match="at most the population of 10"):
+    with pytest.raises(ValidationError, match="sample: expected 1 to 10, got 11"):
         TypeAdapter(SearcherSettings).validate_python(
             {"kind": "evolution", "population": 10, "sample": 11}
         )

@@ -9,16 +9,19 @@ import pytest
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.sampling.normal import SobolQMCNormalSampler
+from gpytorch import ExactMarginalLogLikelihood
+from gpytorch.settings import debug
 from linear_operator.utils.errors import NotPSDError
 from scipy.stats import norm
 
 from search.bayes import warm
 from search.bayes.acquire import MAX_BASELINE, choose, contenders, maximise
 from search.bayes.anchored import NUGGET, Anchored, Observed
-from search.bayes.model import GroupedRBF, Hyperparameters, build, cold_starts, fit
+from search.bayes.model import Hyperparameters, build, cold_starts, fit
 from search.bayes.suggest import alone
 from search.candidates import Candidates
 from search.encoding import Cube
+from search.gp.fit import Evidence
 from search.parameters import ChoiceParameter
 from search.problem import Objective, Problem
 from search.searcher import History, Memo
@@ -62,13 +65,13 @@ def test_a_fit_keeps_to_its_evaluations_and_starts_warm(monkeypatch):
     X = tensor(rng.random((40, 3)))
     y = torch.sin(6 * X[:, 1]) * X[:, 0]
     calls = []
-    plain = GroupedRBF.forward
+    plain = Evidence.__call__
 
-    def counted(self, *args, **kwargs):
+    def counted(self, theta):
         calls.append(1)
-        return plain(self, *args, **kwargs)
+        return plain(self, theta)
 
-    monkeypatch.setattr(GroupedRBF, "forward", counted)
+    monkeypatch.setattr(Evidence, "__call__", counted)
     at = fit(X, y, [0, 1, 2], cold_starts(3), 80)
     cold = len(calls)
     fit(X, y, [0, 1, 2], [at], 80)
@@ -79,6 +82,33 @@ def test_a_fit_keeps_to_its_evaluations_and_starts_warm(monkeypatch):
         fit(X, y, [0, 1, 2], cold_starts(3), 10)
     # A line search under way when the budget ends may take a few more.
     assert len(calls) < 10 + 2 * 20
+
+
+def test_a_fit_is_a_maximum_of_the_model_s_own_likelihood_and_priors():
+    rng = np.random.default_rng(1)
+    X = tensor(rng.random((30, 3)))
+    y = torch.sin(6 * X[:, 1]) * X[:, 0] + 0.05 * tensor(rng.standard_normal(30))
+    y = (y - y.mean()) / y.std()
+    at = fit(X, y, [0, 1, 2], cold_starts(3), 400)
+
+    def log_posterior(at):
+        model = build(X, y, [0, 1, 2], at)
+        marginal = ExactMarginalLogLikelihood(model.likelihood, model).train()
+        with debug(False), torch.no_grad():
+            return 30 * float(marginal(model.train()(X), y))
+
+    highest = log_posterior(at)
+    for factor in (0.8, 1.25):
+        others = [
+            replace(at, noise=at.noise * factor),
+            replace(at, mean=at.mean + factor - 1),
+            *(replace(at, lengths=_scaled(at.lengths, k, factor)) for k in range(3)),
+        ]
+        assert all(log_posterior(other) < highest for other in others)
+
+
+def _scaled(lengths, place, factor):
+    return tuple(length * (factor if k == place else 1) for k, length in enumerate(lengths))
 
 
 # ---- the acquisition

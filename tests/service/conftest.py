@@ -62,6 +62,34 @@ async def shared_client(
         yield client
 
 
+def _resolves(body: Any, field: str) -> bool:
+    """Whether the body has the field, or what it would lie in."""
+    *way, last = field.split(".")
+    for part in way:
+        if isinstance(body, list):
+            body = body[int(part)]
+        elif part in body:
+            body = body[part]
+        else:
+            return False
+    return isinstance(body, dict) or (isinstance(body, list) and int(last) < len(body))
+
+
+@pytest.fixture
+def refused(shared_client: AsyncClient) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+    """What is said of a study that is refused; every field that it names is in the body."""
+
+    async def post(body: Any) -> dict[str, Any]:
+        answer = await shared_client.post("/v1/studies", json=body)
+        problem: dict[str, Any] = answer.json()
+        assert answer.status_code == 422, (body, problem)
+        for error in problem["errors"]:
+            assert _resolves(body, error["field"]), (body, error)
+        return problem
+
+    return post
+
+
 @pytest.fixture
 def make(app_client: AsyncClient) -> Make:
     """Make a study: `await make("digits", budget={"trials": 3})`."""

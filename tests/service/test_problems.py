@@ -48,7 +48,7 @@ async def test_a_field_is_named_and_its_value_is_not_repeated(shared_client: Asy
     }
     problem = (await shared_client.post("/v1/studies", json=body)).json()
     fields = {error["field"]: error["message"] for error in problem["errors"]}
-    assert set(fields) == {"space.parameters.0.float.low", "objectives"}
+    assert set(fields) == {"space.parameters.0.low", "objectives"}
     assert "SECRET" not in str(problem)
 
 

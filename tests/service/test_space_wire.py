@@ -62,12 +62,12 @@ async def test_a_constrained_space_is_sampled_inside(shared_client: AsyncClient)
     [
         (
             {"parameters": [A, B], "constraints": [{"terms": {"a": 1, "z": 1}, "at_most": 1}]},
-            "space",
+            "space.constraints.0.terms.z",
             "constraints.0: 'z' is not a parameter of this space",
         ),
         (
             {"parameters": [A, B], "constraints": [SUM, {"terms": {"a": 1}, "at_least": 2}]},
-            "space",
+            "space.constraints.1",
             "constraints.1: no config can meet at_least=2",
         ),
         (
@@ -82,17 +82,17 @@ async def test_a_constrained_space_is_sampled_inside(shared_client: AsyncClient)
         ),
         (
             {"parameters": [{**A, "prior": {"mean": 2, "sd": 1}}]},
-            "space.parameters.0.float",
+            "space.parameters.0.prior.mean",
             "mean 2.0 of its prior",
         ),
         (
             {"parameters": [{**A, "prior": {"mean": 0.5, "sd": 0}}]},
-            "space.parameters.0.float.prior",
+            "space.parameters.0.prior.sd",
             "sd > 0",
         ),
         (
             {"parameters": [{**C, "weights": [1]}]},
-            "space.parameters.0.choice",
+            "space.parameters.0.weights",
             "expected 2 weights",
         ),
     ],

@@ -1,5 +1,7 @@
 """How many suggestions are made, and when."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +25,13 @@ from search.searchers.turbo import TuRBO
 from search.space import SearchSpace
 from search.surrogates.saas import Saas
 from service.suggester.models import QUICK, model_from, modules
-from service.suggester.plan import LARGEST_BATCH, MODEL_AHEAD, Pace, plan
-from service.suggester.process import choose
+from service.suggester.plan import LARGEST_BATCH, Pace, plan
+from service.suggester.process import (
+    BUSY_LOOK_SECONDS,
+    IDLE_LOOK_SECONDS,
+    choose,
+    look_seconds,
+)
 from service.suggester.survey import Standing
 
 SPACE = SearchSpace(parameters=[FloatParameter(name="x", low=0, high=1)])
@@ -54,7 +61,7 @@ def test_a_full_and_fresh_buffer_is_left_alone() -> None:
 
 
 def test_the_buffer_holds_one_for_each_running_trial_and_one_at_least() -> None:
-    for running, least in ((12, 12), (0, MODEL_AHEAD)):
+    for running, least in ((12, 12), (0, 2)):
         assert count(standing(buffered=0, seen=None, running=running)) == least
     for running, least in ((12, 12), (0, 1)):
         assert count(standing(buffered=0, seen=None, running=running), instant=True) == least
@@ -63,7 +70,7 @@ def test_the_buffer_holds_one_for_each_running_trial_and_one_at_least() -> None:
 def test_whoever_waits_is_counted_on_top() -> None:
     waiting = standing(buffered=0, seen=None, running=0, demands=64)
     assert count(waiting, instant=True) == 64 + 1
-    assert count(waiting) == 64 + MODEL_AHEAD
+    assert count(waiting) == 64 + 2
 
 
 def test_a_buffer_that_is_half_empty_is_filled_up() -> None:
@@ -178,6 +185,61 @@ def test_a_batch_is_never_larger_than_it_may_be(
     kept = found.soon_taken if found.refresh else buffered
     if left is not None:
         assert kept + found.count <= max(left, buffered)
+
+
+# One worker at half a second a trial, after 60 trials; its latest result is seen.
+ALONE = {"running": 1, "finished": 60, "next_number": 61, "seen": 60, "trial_seconds": 0.5,
+         "together": 0.98}  # fmt: skip
+
+
+def test_one_worker_has_one_suggestion_where_each_result_brings_a_new_one() -> None:
+    quick = {**ALONE, "fit_seconds": 0.02}
+    assert count(standing(**quick, buffered=0), rate=2.0) == 1
+    assert count(standing(**quick, buffered=1), rate=2.0) == 0
+    second = standing(**{**quick, "running": 2}, buffered=0)
+    assert count(second, rate=2.0) == 3
+    assert count(standing(**{**quick, "together": 3.9}, buffered=0), rate=2.0) == 2
+
+
+def test_one_worker_takes_two_of_each_batch_where_a_fit_takes_much_of_a_trial() -> None:
+    slow = {**ALONE, "fit_seconds": 0.1, "since_fit": 0.6}
+    assert count(standing(**slow, buffered=0), rate=2.0) == 3
+    assert count(standing(**{**slow, "seen": 59}, buffered=2), rate=2.0) == 0
+    # The third was there in case that the next batch came late, and goes with it.
+    found = plan(standing(**{**slow, "seen": 58}, buffered=1), 2.0, learns=True, instant=False)
+    assert found is not None
+    assert (found.count, found.refresh, found.soon_taken) == (3, True, 0)
+
+
+def test_a_single_workers_buffer_is_not_made_again_for_nothing() -> None:
+    last = {**ALONE, "fit_seconds": 0.5, "since_fit": 9.0, "left": 1}
+    assert count(standing(**last, buffered=1), rate=2.0) == 0
+
+
+@given(
+    finished=st.integers(1, 500),
+    fit=st.floats(0.001, 10),
+    trial=st.floats(0.01, 1000),
+    left=st.none() | st.integers(0, 9),
+    rate=st.floats(0, 5),
+)
+def test_what_one_worker_is_given_lasts_until_there_are_news(
+    finished: int, fit: float, trial: float, left: int | None, rate: float
+) -> None:
+    before = standing(
+        running=1, finished=finished, next_number=finished + 1, seen=None, fit_seconds=fit,
+        trial_seconds=trial, left=left, together=0.9, buffered=0,
+    )  # fmt: skip
+    made = count(before, rate)
+    after = replace(before, buffered=made, seen=finished)
+    assert not made or count(after, rate) == 0
+
+
+def test_how_often_a_study_is_looked_at_follows_its_trials_where_it_has_one_worker() -> None:
+    assert look_seconds(standing()) == BUSY_LOOK_SECONDS
+    assert look_seconds(standing(**ALONE)) == 0.2
+    assert look_seconds(standing(**{**ALONE, "trial_seconds": 0.01})) == BUSY_LOOK_SECONDS
+    assert look_seconds(standing(**{**ALONE, "trial_seconds": 3600.0})) == IDLE_LOOK_SECONDS
 
 
 def test_only_what_workers_asked_for_counts_as_pace() -> None:
