@@ -50,7 +50,6 @@ class Trials:
     problem: Problem
     own: Mapping[tuple[int, int], Mapping[int, Trial]]
     known: Mapping[str, Trial]
-    starts: Sequence[object] = field(default=())
 
     @classmethod
     def of(cls, history: History) -> "Trials":

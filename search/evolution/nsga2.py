@@ -1,8 +1,9 @@
 """NSGA-II without generations: every suggestion is a child of the best trials there are.
 
 Deb and others, 2002: binary tournaments by front, then crowding; simulated binary crossover
-(Deb and Agrawal, "Simulated Binary Crossover for Continuous Search Space", 1995) of numbers, and
-uniform crossover of choices.  The mutations are those of search/candidates.py.
+(Deb and Agrawal, "Simulated Binary Crossover for Continuous Search Space", 1995) of numbers,
+uniform crossover of choices, and of permutations one that keeps what both parents agree on.  The
+mutations are those of search/candidates.py.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from search.candidates import Candidates
 from search.encoding import Cube
 from search.evolution.children import AT_A_TIME, first_then
 from search.evolution.survivors import Survivors, survivors
+from search.orders import blended
 from search.parameters import ChoiceParameter
-from search.scales import Floats
+from search.scales import Floats, Permutations
 from search.searcher import Batch, History, Suggestion
 from search.values import JSON
 
@@ -72,13 +74,21 @@ def crossed(cube: Cube, pairs: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _mixed(cube: Cube, pairs: Floats, rng: np.random.Generator) -> Floats:
-    """Simulated binary crossover in half of the coordinates, the other half from one parent."""
+    """Of both parents in half of the coordinates, the other half from one parent."""
     swap = rng.random((len(pairs), 1)) < 0.5
     first = np.where(swap, pairs[:, 1], pairs[:, 0])
     second = np.where(swap, pairs[:, 0], pairs[:, 1])
+    unordered = [isinstance(p, ChoiceParameter) and not p.ordered for p in cube.space.parameters]
+    crossing = np.where(np.array(unordered), second, _near(first, second, rng))
+    for j, scale in enumerate(cube.scales):
+        if isinstance(scale, Permutations):
+            both = scale.orders(first[:, j]), scale.orders(second[:, j])
+            crossing[:, j] = scale.centres(blended(*both, rng))
+    return np.where(rng.random(first.shape) < 0.5, crossing, first)
+
+
+def _near(first: Floats, second: Floats, rng: np.random.Generator) -> Floats:
+    """Simulated binary crossover."""
     u = rng.random(first.shape)
     beta = np.where(u <= 0.5, 2 * u, 1 / (2 - 2 * u)) ** (1 / (ETA + 1))
-    near = np.clip(0.5 * ((1 + beta) * first + (1 - beta) * second), 0.0, 1.0)
-    unordered = [isinstance(p, ChoiceParameter) and not p.ordered for p in cube.space.parameters]
-    crossing = np.where(np.array(unordered), second, near)
-    return np.where(rng.random(first.shape) < 0.5, crossing, first)
+    return np.clip(0.5 * ((1 + beta) * first + (1 - beta) * second), 0.0, 1.0)

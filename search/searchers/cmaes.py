@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
-from search.searcher import Batch, Feature, History, Searcher
+from search.problem import Problem
+from search.searcher import Batch, Feature, History, Objection, Searcher
+from search.searchers.refusals import no_permutations
 from search.settings import check_range
 from search.values import Real, Whole
 
@@ -35,6 +37,9 @@ class CMAES(Searcher):
         if self.population is not None:
             check_range("population", self.population, 4, 1000)
         check_range("separable_above", self.separable_above, 1, 1000)
+
+    def objections(self, problem: Problem) -> tuple[Objection, ...]:
+        return no_permutations(problem)  # its distribution is one of numbers, and of choices
 
     def suggest(self, history: History, count: int) -> Batch:
         from search.cma.suggest import suggest

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
-from search.parameters import PermutationParameter
 from search.problem import Problem
 from search.searcher import Batch, Feature, History, Objection, Searcher
+from search.searchers.refusals import no_permutations
 from search.settings import check_range
 from search.values import Whole
 
@@ -34,12 +34,7 @@ class TuRBO(Searcher):
         check_range("candidates", self.candidates, 100, 100_000)
 
     def objections(self, problem: Problem) -> tuple[Objection, ...]:
-        # Its region is a box, and the ranks of orders lie in no line.
-        orders = [p for p in problem.space.parameters if isinstance(p, PermutationParameter)]
-        return tuple(
-            Objection(reason=f"it does not take permutations, such as {p.name!r}")
-            for p in orders[:1]
-        )
+        return no_permutations(problem)  # its region is a box
 
     def suggest(self, history: History, count: int) -> Batch:
         from search.turbo.suggest import suggest

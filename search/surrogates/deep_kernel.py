@@ -9,7 +9,6 @@ w it fits few observations too well (Ober and others, "The Promises and Pitfalls
 Learning", 2021).
 """
 
-import math
 from dataclasses import dataclass
 from typing import final
 
@@ -21,6 +20,7 @@ from search.scales import Floats
 from search.surrogates.adam import descend
 from search.surrogates.gaussian import Covariance, Gaussian
 from search.surrogates.inputs import network_inputs
+from search.surrogates.levelled import Sides, levelled
 from search.surrogates.network import Network
 from search.surrogates.surrogate import Observed
 from search.targets import telling
@@ -60,7 +60,7 @@ class Evidence:
 
     def __init__(self, network: Network, X: Floats, y: Floats) -> None:
         self.network, self.X = network, X
-        self._sides = np.stack([y, np.ones_like(y)], axis=1)
+        self._sides = Sides(y)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """The value and its gradient; raises LinAlgError where K cannot be factored."""
@@ -70,7 +70,7 @@ class Evidence:
         c, slope = MATERN.with_slope(squared_distances(Z, Z))
         K = scale * c + (noise + NUGGET) * np.eye(n)
         factor = cho_factor(K, lower=True)
-        a, fit = self._residual(factor)
+        a, fit = self._sides.residual(factor)
         pull = 0.5 * (cho_solve(factor, np.eye(n)) - np.outer(a, a))
         # dc/ds is -slope / 2, s_ij moves by 2 (z_i - z_j) with z_i, and so does s_ji.
         H = -2.0 * scale * pull * slope
@@ -82,13 +82,6 @@ class Evidence:
         gradient[:-2] += self.network.pulled(w, passed, by_Z[None])[0]
         gradient[-2:] += scale * float(np.sum(pull * c)), noise * float(np.trace(pull))
         return value, gradient
-
-    def _residual(self, factor: tuple[Floats, bool]) -> tuple[Floats, float]:
-        """a = K^-1 (y - m), and (y - m)'a."""
-        solved = cho_solve(factor, self._sides)
-        m = solved[:, 0].sum() / solved[:, 1].sum()
-        a: Floats = solved[:, 0] - m * solved[:, 1]
-        return a, float((self._sides[:, 0] - m) @ a)
 
 
 def fit(
@@ -107,13 +100,7 @@ def posterior(network: Network, theta: Floats, observed: Observed) -> Gaussian:
     """The process with these parameters, given the observations."""
     scale, noise = np.exp(theta[-2:]).tolist()
     covariance = DeepCovariance(network, theta[:-2], observed.owners, scale)
-    X, y = observed.X, observed.y
-    plain = Gaussian.of(covariance, X, y, noise + NUGGET)
-    ones = Gaussian.of(covariance, X, np.ones_like(y), noise + NUGGET)
-    mean = float(plain.a.sum() / ones.a.sum())
-    if not math.isfinite(mean):
-        raise FloatingPointError("the mean of the process is not finite")
-    return Gaussian.of(covariance, X, y, noise + NUGGET, mean)
+    return levelled(covariance, observed.X, observed.y, noise + NUGGET)
 
 
 def _trained(evidence: Evidence, steps: int, rng: np.random.Generator) -> Floats:

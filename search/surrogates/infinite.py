@@ -22,9 +22,9 @@ from typing import final
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 
 from search.scales import Floats
+from search.surrogates.climbing import climb
 from search.surrogates.gaussian import Covariance, Gaussian
 from search.surrogates.inputs import network_inputs
 from search.surrogates.surrogate import Observed
@@ -165,13 +165,12 @@ class Evidence:
 
 
 def fit(observed: Observed, depth: int, evaluations: int) -> Gaussian:
-    """The process with the most probable variances that so many evaluations find."""
+    """The process with the most probable variances that at most so many evaluations find."""
     evidence = Evidence(observed, depth)
     bounds = list(zip(CENTRE - REACH, CENTRE + REACH, strict=True))
-    options = {"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-5}
-    climb = minimize(evidence, CENTRE, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    weight, bias, noise = np.exp(climb.x)
-    factor = evidence.scale(climb.x)
+    _, theta = climb(evidence, CENTRE, bounds, evaluations)
+    weight, bias, noise = np.exp(theta)
+    factor = evidence.scale(theta)
     covariance = InfiniteWidthCovariance(observed.owners, depth, weight, bias, factor)
     # The noise is relative to the mean of the diagonal.
     level = float(covariance.diagonal(observed.X).mean())

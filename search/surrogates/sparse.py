@@ -18,19 +18,19 @@ from typing import final
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 
 from search.gp.fit import NUGGET, Points
 from search.gp.kernels import MATERN, squared_distances
 from search.scales import Floats
+from search.surrogates.climbing import climb
 from search.surrogates.gaussian import Covariance, Gaussian, Mixture
+from search.surrogates.levelled import Sides, levelled
 from search.surrogates.surrogate import Observed
 from search.targets import telling
 
 TAUS = tuple(0.1 * math.tan(math.pi / 2 * quantile) for quantile in (7 / 8, 5 / 8, 3 / 8, 1 / 8))
 RHO = 1e-7, 1e4  # bounds
 SCALE, NOISE = (1e-2, 1e2), (1e-6, 1.0)
-LINE_SEARCH = 10  # evaluations by which a line search under way may exceed its share
 FIT_POINTS = 150  # a marginal likelihood costs the cube of the points
 
 
@@ -75,7 +75,7 @@ class Evidence:
 
     def __init__(self, points: Points, y: Floats, tau: float) -> None:
         self.points, self.tau = points, tau
-        self._sides = np.stack([y, np.ones_like(y)], axis=1)
+        self._sides = Sides(y)
 
     def __call__(self, theta: Floats) -> tuple[float, Floats]:
         """The value and its gradient; raises LinAlgError where K cannot be factored."""
@@ -83,7 +83,7 @@ class Evidence:
         c, slope = MATERN.with_slope(at.rho @ points.D)
         noise = at.noise + NUGGET
         factor = cho_factor(self._matrix(at.scale * c, at.scale + noise), lower=True)
-        a, fit = self._residual(factor)
+        a, fit = self._sides.residual(factor)
         inverse = cho_solve(factor, np.eye(points.n))
         pull = inverse[points.rows, points.columns] - a[points.rows] * a[points.columns]
         # K^-1 - aa' against K = s c + noise I tells the slope by ln s from that by the noise.
@@ -98,13 +98,6 @@ class Evidence:
         K: Floats = np.diag(np.full(self.points.n, diagonal))
         K[self.points.rows, self.points.columns] = lower
         return K
-
-    def _residual(self, factor: tuple[Floats, bool]) -> tuple[Floats, float]:
-        """a = K^-1 (y - m), and (y - m)'a."""
-        solved = cho_solve(factor, self._sides)
-        m = solved[:, 0].sum() / solved[:, 1].sum()
-        a: Floats = solved[:, 0] - m * solved[:, 1]
-        return a, float((self._sides[:, 0] - m) @ a)
 
 
 def log_prior(at: Hyperparameters, tau: float) -> tuple[float, Floats]:
@@ -128,7 +121,7 @@ def fit_hyperparameters(points: Points, y: Floats, evaluations: int) -> list[Hyp
     for tau in TAUS:
         evidence = Evidence(points, y, tau)
         climbs = [_climb(evidence, start, share) for start in (fresh, *found[-1:])]
-        value, theta = min(climbs, key=lambda climb: climb[0])
+        value, theta = min(climbs, key=lambda found: found[0])
         if not math.isfinite(value):
             raise FloatingPointError("the marginal likelihood has no finite maximum")
         found.append(theta)
@@ -137,13 +130,7 @@ def fit_hyperparameters(points: Points, y: Floats, evaluations: int) -> list[Hyp
 
 def _climb(evidence: Evidence, start: Floats, evaluations: int) -> tuple[float, Floats]:
     bounds = np.log([RHO] * (len(start) - 2) + [SCALE, NOISE])
-    options = {
-        "maxfun": max(1, evaluations - LINE_SEARCH),
-        "ftol": 1e-5,
-        "maxls": LINE_SEARCH,
-    }
-    climb = minimize(evidence, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return float(climb.fun), climb.x
+    return climb(evidence, start, bounds, evaluations)
 
 
 def fit(observed: Observed, evaluations: int, rng: np.random.Generator) -> Mixture:
@@ -161,7 +148,4 @@ def posterior(observed: Observed, found: Sequence[Hyperparameters]) -> Mixture:
 
 def _given(observed: Observed, at: Hyperparameters) -> Gaussian:
     covariance = ArdCovariance(np.sqrt(at.rho)[observed.owners], at.scale)
-    X, y, noise = observed.X, observed.y, at.noise + NUGGET
-    ones = Gaussian.of(covariance, X, np.ones_like(y), noise)
-    plain = Gaussian.of(covariance, X, y, noise)
-    return Gaussian.of(covariance, X, y, noise, float(plain.a.sum() / ones.a.sum()))
+    return levelled(covariance, observed.X, observed.y, at.noise + NUGGET)

@@ -77,7 +77,7 @@ def _finite(problem: Problem, trial: Trial) -> tuple[float, ...] | None:
 
 def _missed(problem: Problem, known: Sequence[Outcome]) -> Floats:
     """By how much each misses the constraints, each in units of the most that any misses it by."""
-    if not problem.constraints:
+    if not problem.constraints or not known:
         return np.zeros(len(known))
     found = np.array([shortfalls(problem, outcome.trial) for outcome in known])
     most = np.max(found, axis=0, initial=0.0, where=np.isfinite(found))

@@ -4,7 +4,8 @@ A number lies within length * weight / 2 of the centre, on the scale of its para
 reaches the next level.  Of the choices without order at most a part changes that falls with the
 length, as in Wan and others, "Think Global and Act Local", 2021, but one may always.  Where there
 are many parameters, few differ from the centre in any one point: each with probability 20 / d, as
-Eriksson and others have it.
+Eriksson and others have it.  Parameters that the centre has not active, those of another branch of
+a conditional space, have no place in it to stay close to: they are drawn from all of their range.
 """
 
 import numpy as np
@@ -24,9 +25,10 @@ class Box:
     def __init__(self, cube: Cube, centre: Floats, length: float, weights: Floats) -> None:
         self.cube, self.centre = cube, cube.snap(centre[None])[0]
         choices = [isinstance(p, ChoiceParameter) and not p.ordered for p in cube.space.parameters]
-        free = np.isin(np.arange(cube.width), cube.free)
-        self._numbers: Mask = free & ~np.array(choices)
-        self._choices: Mask = free & np.array(choices)
+        self._active: Mask = cube.active(self.centre[None])[0]
+        near = self._active & np.isin(np.arange(cube.width), cube.free)
+        self._numbers: Mask = near & ~np.array(choices)
+        self._choices: Mask = near & np.array(choices)
         self._low = np.clip(self.centre - length * weights / 2, 0.0, 1.0)
         self._high = np.clip(self.centre + length * weights / 2, 0.0, 1.0)
         self._reach_next_levels()
@@ -35,9 +37,7 @@ class Box:
     def sample(self, candidates: Candidates, count: int) -> Floats:
         """Rows of the region, without repeats and without configs that were tried."""
         rng = candidates.rng
-        rows = np.where(
-            self.cube.active(self.centre[None]), self.centre, rng.random((count, self.cube.width))
-        )
+        rows = np.where(self._active, self.centre, rng.random((count, self.cube.width)))
         drawn = self._low + (self._high - self._low) * rng.random(rows.shape)
         moved = np.where(self._which_numbers(rng, count), drawn, rows)
         chosen = self._which_choices(rng, count)

@@ -39,13 +39,27 @@ BATCH = TypeAdapter(Batch)
 ENDINGS = {3: TrialState.INFEASIBLE, 5: TrialState.FAILED, 6: TrialState.STOPPED}
 LOSS = (Objective(metric="loss"),)
 
+# Settings, then histories, a line each: a line for the batch of each.
 ELSEWHERE = """
 import sys
 from tests.contracts.searchers import BATCH, HISTORY, SETTINGS
-settings, history = sys.stdin.read().split(chr(10))
-batch = SETTINGS.validate_json(settings).suggest(HISTORY.validate_json(history), 5)
-sys.stdout.write(BATCH.dump_json(batch).decode())
+settings, *histories = sys.stdin.read().split(chr(10))
+searcher = SETTINGS.validate_json(settings)
+batches = [searcher.suggest(HISTORY.validate_json(history), 5) for history in histories]
+sys.stdout.write(chr(10).join(BATCH.dump_json(batch).decode() for batch in batches))
 """
+
+# What a study may be spoilt with, each kind of test by one of them on every space.
+MEMOS = [{}, [], None, {"lengths": "x"}, {"first": 1, "then": {}}]
+LOST = [math.nan, math.inf, -math.inf]
+SCALES = [
+    [1.0] * 12,
+    [1e12, -1e12],
+    [1e-12, 3e-12],
+    [1e300, -1e300],
+    [1e12 + k for k in range(12)],
+    [5e-324, 0.0],
+]
 
 
 @dataclass(frozen=True)
@@ -129,13 +143,16 @@ def study(
     return Study(problem, tuple(trials), memo, batches)
 
 
-def serves(searcher: Searcher, name: str, objectives: tuple[Objective, ...] = LOSS) -> bool:
-    """Whether the searcher takes studies of this space; only of plain ones it must."""
+def asked(
+    name: str,
+    objectives: tuple[Objective, ...] = LOSS,
+    constraints: tuple[OutcomeConstraint, ...] = (),
+) -> Problem | None:
+    """A problem on one of the spaces; None where no study can have such objectives there."""
     floats = any(isinstance(p, FloatParameter) for p in space(name).parameters)
     if objectives[0].gradients and not floats:
-        return False  # no study can have both
-    problem = Problem(space=space(name), objectives=[Objective(metric="loss")])
-    return name in SPACES or name in TINY or not unsupported(problem, searcher)
+        return None
+    return Problem(space=space(name), objectives=objectives, constraints=constraints, seed=7)
 
 
 def keys(configs) -> list[str]:
@@ -146,27 +163,64 @@ def proposed(batch: Batch) -> list[str]:
     return keys(suggestion.config for suggestion in batch.suggestions)
 
 
+def check_no_model_failed(batch: Batch) -> None:
+    """Fail where a suggestion stands in for those of a model that failed."""
+    reasons = [str(s.origin.get("because")) for s in batch.suggestions]
+    failed = [reason for reason in reasons if "failed" in reason]
+    assert not failed, f"no model stands behind it: {failed[0]}"
+
+
+def spread(names: list[str], values: list[object]) -> list[tuple[str, object]]:
+    """Every value on one space, and on every other space one of them in turn."""
+    others = [name for name in names if name != "nested"]
+    turns = [(name, values[k % len(values)]) for k, name in enumerate(others)]
+    return [*(("nested", value) for value in values), *turns]
+
+
 class SearcherContract:
     """Subclass it and set `searcher`; `spaces` may name fewer for one that wraps others.
 
-    `objectives` and `constraints` are those of the studies that it is to serve.
+    `objectives` and `constraints` are those of the studies that it is to serve, and `refuses` names
+    the plain spaces that the product does not let it have.  `spoilt` may name fewer spaces to spoil
+    results and memos on, for one whose suggestions take long.
     """
 
     searcher: ClassVar[Searcher]
     seeded: ClassVar[bool] = True
+    refuses: ClassVar[tuple[str, ...]] = ()
     spaces: ClassVar[tuple[str, ...]] = (*SPACES, *CONSTRAINED, *BELIEVED)
     objectives: ClassVar[tuple[Objective, ...]] = LOSS
     constraints: ClassVar[tuple[OutcomeConstraint, ...]] = ()
+    spoilt: ClassVar[tuple[str, ...] | None] = None
 
     def study(self, name: str) -> Study:
         """The study that the searcher has driven on one of the spaces."""
         return study(self.searcher, name, self.objectives, self.constraints)
 
+    def served(self, names) -> list[str]:
+        """Those of the spaces that studies with this searcher may have."""
+        problems = ((name, asked(name, self.objectives, self.constraints)) for name in names)
+        return [name for name, made in problems if made and not unsupported(made, self.searcher)]
+
     def pytest_generate_tests(self, metafunc):
-        for argument, names in (("name", self.spaces), ("tiny", (*TINY, *TINY_CONSTRAINED))):
-            if argument in metafunc.fixturenames:
-                served = [name for name in names if serves(self.searcher, name, self.objectives)]
-                metafunc.parametrize(argument, served)
+        served = self.served(self.spaces)
+        spoilt = self.served(self.spaces if self.spoilt is None else self.spoilt)
+        tiny = self.served((*TINY, *TINY_CONSTRAINED))
+        cases = {
+            ("name", "memo"): spread(spoilt, MEMOS),
+            ("name", "lost"): spread(spoilt, LOST),
+            ("name", "scale"): spread(spoilt, SCALES),
+            ("name",): served,
+            ("tiny",): tiny,
+        }
+        for arguments, values in cases.items():
+            if set(arguments) <= set(metafunc.fixturenames):
+                metafunc.parametrize(",".join(arguments), values)
+                return
+
+    def test_the_product_refuses_the_plain_spaces_that_it_says_and_no_others(self):
+        plain = [name for name in (*SPACES, *TINY) if asked(name, self.objectives)]
+        assert set(plain) - set(self.served(plain)) == set(self.refuses)
 
     def test_suggestions_are_legal_distinct_and_say_who_made_them(self, name):
         driven = self.study(name)
@@ -201,25 +255,26 @@ class SearcherContract:
             assert not taken & set(fresh)
             assert not batch.exhausted
 
-    @pytest.mark.parametrize("data", [{}, [], None, {"lengths": "x"}, {"first": 1, "then": {}}])
-    def test_a_memo_of_nonsense_is_ignored(self, data):
-        history = self.study("nested").history(memo=Memo(version=1, data=data))
+    def test_a_memo_of_nonsense_is_ignored(self, name, memo):
+        history = self.study(name).history(memo=Memo(version=1, data=memo))
         assert proposed(self.searcher.suggest(history, 2)) == proposed(
             self.searcher.suggest(replace(history, memo=None), 2)
         )
 
     def test_another_process_suggests_the_same(self):
-        history = self.study("nested").history()
-        here = self.searcher.suggest(history, 5)
+        histories = [self.study(name).history() for name in self.served(self.spaces)]
+        here = [self.searcher.suggest(history, 5) for history in histories]
+        lines = [SETTINGS.dump_json(self.searcher), *map(HISTORY.dump_json, histories)]
         done = subprocess.run(
             [sys.executable, "-c", ELSEWHERE],
-            input=SETTINGS.dump_json(self.searcher) + b"\n" + HISTORY.dump_json(history),
+            input=b"\n".join(lines),
             env={**os.environ, "PYTHONHASHSEED": "123"},
             capture_output=True,
             check=True,
             timeout=120,
         )
-        assert json.loads(done.stdout) == json.loads(BATCH.dump_json(here))
+        there = [json.loads(line) for line in done.stdout.split(b"\n")]
+        assert there == [json.loads(BATCH.dump_json(batch)) for batch in here]
 
     def test_another_seed_suggests_something_else(self):
         history = self.study("float").history(trials=())
@@ -229,30 +284,19 @@ class SearcherContract:
         )
         assert same is not self.seeded
 
-    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-    def test_results_that_are_not_finite_do_no_harm(self, value):
-        driven = self.study("nested")
-        lost = [
-            replace(t, values=dict.fromkeys(metrics(driven.problem), value), measurements=())
+    def test_results_that_are_not_finite_do_no_harm(self, name, lost):
+        driven = self.study(name)
+        bad = [
+            replace(t, values=dict.fromkeys(metrics(driven.problem), lost), measurements=())
             for t in driven.trials[:4]
         ]
-        for trials in ([*lost, *driven.trials[4:]], lost):
+        for trials in ([*bad, *driven.trials[4:]], bad):
             batch = self.searcher.suggest(driven.history(trials=trials), 3)
+            check_no_model_failed(batch)
             assert len(set(proposed(batch)) - set(keys(t.config for t in trials))) == 3
 
-    @pytest.mark.parametrize(
-        "values",
-        [
-            [1.0] * 12,
-            [1e12, -1e12],
-            [1e-12, 3e-12],
-            [1e300, -1e300],
-            [1e12 + k for k in range(12)],
-            [5e-324, 0.0],
-        ],
-    )
-    def test_results_of_any_scale_do_no_harm(self, values):
-        driven = self.study("nested")
+    def test_results_of_any_scale_do_no_harm(self, name, scale):
+        driven = self.study(name)
         scaled = [
             Trial(
                 number=t.number,
@@ -260,19 +304,22 @@ class SearcherContract:
                 state=TrialState.COMPLETED,
                 values=dict.fromkeys(metrics(driven.problem), v),
             )
-            for t, v in zip(driven.trials, values * 7, strict=False)
+            for t, v in zip(driven.trials, scale * 7, strict=False)
         ]
         batch = self.searcher.suggest(driven.history(trials=scaled), 3)
+        check_no_model_failed(batch)
         assert len(set(proposed(batch)) - set(keys(t.config for t in scaled))) == 3
         assert json.loads(json.dumps([s.origin for s in batch.suggestions], allow_nan=False))
 
-    def test_repeated_configs_do_no_harm(self):
-        driven = self.study("nested")
+    def test_repeated_configs_do_no_harm(self, name):
+        driven = self.study(name)
         doubled = [
             replace(trial, number=number, values=values(driven.problem, 0.1 * number))
             for number, trial in enumerate([*driven.trials[:3]] * 4)
         ]
-        assert len(set(proposed(self.searcher.suggest(driven.history(trials=doubled), 2)))) == 2
+        batch = self.searcher.suggest(driven.history(trials=doubled), 2)
+        check_no_model_failed(batch)
+        assert len(set(proposed(batch))) == 2
 
     @pytest.mark.parametrize("count", [1, 100])
     def test_a_finite_space_is_used_up_and_then_exhausted(self, tiny, count):
@@ -317,8 +364,8 @@ class SearcherContract:
             for s in batch.suggestions:
                 assert problem.space.check(s.config) == s.config
 
-    def test_the_memo_is_small_json(self):
-        memo = self.study("nested").memo
+    def test_the_memo_is_small_json(self, name):
+        memo = self.study(name).memo
         if memo is not None:
             adapter = TypeAdapter(Memo)
             text = adapter.dump_json(memo)

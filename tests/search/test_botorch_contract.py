@@ -7,28 +7,57 @@ from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from tests.contracts.searchers import SearcherContract
 
-QUICK = BoTorch(fit_evaluations=10, candidates=200)
 TWO = (Objective(metric="loss"), Objective(metric="latency", goal="maximize"))
 
 
+SOME = ("nested", "permutation")
+SPREAD = ("choice", "log int", "nested", "permutation")
+
+
+def quick(**settings):
+    """Little work for a suggestion, and Sobol points to begin with."""
+    model = BoTorch(fit_evaluations=10, candidates=100, **settings)
+    return Phased(first=Sobol(), then=model, after=9)
+
+
 class TestTwoObjectives(SearcherContract):
-    searcher = QUICK
+    searcher = quick()
     objectives = TWO
-    spaces = ("choice", "log int", "nested")
+    spoilt = SOME
+
+
+class TestParEGO(SearcherContract):
+    spaces, spoilt = SPREAD, SOME
+    searcher = quick(acquisition="parego")
+    objectives = TWO
 
 
 class TestTwoObjectivesUnderConstraints(SearcherContract):
-    searcher = Phased(first=Sobol(), then=QUICK, after=4)
+    spaces, spoilt = SPREAD, SOME
+    searcher = quick()
     objectives = TWO
     constraints = (
         OutcomeConstraint(metric="memory", at_least=0.1, at_most=0.8),
         OutcomeConstraint(metric="latency", at_most=0.9),
     )
-    spaces = ("nested",)
+
+
+class TestOneObjectiveUnderConstraints(SearcherContract):
+    searcher = quick()
+    constraints = (OutcomeConstraint(metric="memory", at_most=0.8),)
+    spaces, spoilt = SPREAD, SOME
 
 
 class TestKnowledgeGradientPerCost(SearcherContract):
-    searcher = BoTorch(
-        fit_evaluations=10, candidates=200, acquisition="kg", cost=Cost(metric="loss")
-    )
-    spaces = ("nested",)
+    spaces, spoilt = SPREAD, SOME
+    searcher = quick(acquisition="kg", cost=Cost(metric="loss"))
+
+
+class TestMaxValueEntropySearch(SearcherContract):
+    spaces, spoilt = SPREAD, SOME
+    searcher = quick(acquisition="mes")
+
+
+class TestJointEntropySearch(SearcherContract):
+    spaces, spoilt = SPREAD, SOME
+    searcher = quick(acquisition="jes")

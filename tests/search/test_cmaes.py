@@ -9,7 +9,9 @@ from cmaes import CMA, CatCMAwM
 from search.cma.layout import Layout
 from search.cma.run import draw_seed
 from search.encoding import Cube
-from search.parameters import ChoiceParameter, Condition, FloatParameter
+from search.errors import UnsupportedProblem
+from search.parameters import ChoiceParameter, Condition, FloatParameter, PermutationParameter
+from search.registry import check_supported
 from search.searcher import History, Memo
 from search.searchers.cmaes import CMAES
 from search.searchers.random import Random
@@ -96,6 +98,13 @@ def test_without_covariances_it_learns_many_scales_sooner():
     apart, _ = play(CMAES(separable_above=20), study, ellipsoid, 900, 14)
     together, _ = play(CMAES(separable_above=40), study, ellipsoid, 900, 14)
     assert best(apart) < 0.5 * best(together)
+
+
+def test_permutations_are_refused():
+    order = PermutationParameter(name="order", items="abc")
+    with pytest.raises(UnsupportedProblem, match="does not take permutations, such as 'order'"):
+        check_supported(problem([*floats(2), order]), CMAES())
+    check_supported(problem(floats(2)), CMAES())
 
 
 def test_conditional_parameters_are_served():

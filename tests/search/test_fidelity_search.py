@@ -24,7 +24,7 @@ from search.searchers.sobol import Sobol
 from search.space import SearchSpace
 from search.trial import Measurement, Trial, TrialState
 from tests.contracts.searchers import BATCH, ELSEWHERE, HISTORY, SearcherContract
-from tests.contracts.spaces import SPACES, space
+from tests.contracts.spaces import SPACES, TINY, space
 
 STEPS = Fidelity(low=1, high=27)
 SMALL = BoTorch(candidates=100, fit_evaluations=40, fidelity=STEPS)
@@ -55,6 +55,7 @@ def ran(number, config, curve, steps=27, origin=()) -> Trial:
 
 class TestFidelity(SearcherContract):
     searcher = BoTorch(candidates=100, fit_evaluations=40, fidelity=Fidelity(high=3))
+    refuses = ("choice", "fixed", "int", "ordered", "step", *TINY)  # of few configs
 
 
 # Settings

@@ -1,5 +1,6 @@
 """NSGA-II: the fronts it finds, and that it depends on the trials alone."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ from search.encoding import Cube
 from search.errors import UnsupportedProblem
 from search.evolution.nsga2 import crossed, tournament
 from search.evolution.survivors import survivors
-from search.parameters import FloatParameter
+from search.orders import pairs as inversions
+from search.parameters import FloatParameter, PermutationParameter
 from search.pareto import pareto_front
 from search.problem import Objective, OutcomeConstraint, Problem
 from search.registry import check_supported
@@ -169,6 +171,46 @@ def test_a_child_has_what_is_active_from_the_parent_that_has_it():
     assert 50 < len(inherited) < 190
     assert all(c["momentum"] == pytest.approx(0.9) and c["nesterov"] for c in inherited)
     assert all(c["lr"] == pytest.approx(0.01) for c in children)
+
+
+ITEMS = "abcdefgh"
+ORDERS = SearchSpace(parameters=[PermutationParameter(name="order", items=ITEMS)])
+
+
+def test_a_child_keeps_what_both_parents_orders_agree_on():
+    cube, rng = Cube(ORDERS), np.random.default_rng(0)
+    rows = cube.encode([{"order": list("abcdefgh")}, {"order": list("hbacdefg")}])
+    children = cube.snap(crossed(cube, np.repeat(rows[None], 2000, axis=0), rng))
+    first, second = inversions(cube.scales[0].orders(rows[:, 0]))
+    found = inversions(cube.scales[0].orders(children[:, 0]))
+    assert (found[:, first == second] == first[first == second]).all()
+    others = ~np.isin(children[:, 0], rows[:, 0])
+    assert others.mean() > 0.2
+
+
+def misplaced(hidden):
+    """How many pairs of items an order has the other way round than the hidden one."""
+
+    def loss(order):
+        wrong = itertools.combinations([hidden.index(item) for item in order.flat], 2)
+        return {"a": float(sum(a > b for a, b in wrong))}
+
+    return loss
+
+
+def test_it_sorts_far_better_than_chance():
+    """After 100 trials it is 0.18 pairs off on average, and random orders 4.5 (90 seeds).
+
+    Means of six of those seeds, drawn 20,000 times, never failed this; nor did chance ever meet it.
+    """
+    found = {"nsga2": 0.0, "random": 0.0}
+    for seed in range(6):
+        hidden = list(np.random.default_rng(100 + seed).permutation(list(ITEMS)))
+        study = Problem(space=ORDERS, objectives=[Objective(metric="a")], seed=seed)
+        for searcher in (NSGA2(population=10), Random()):
+            trials, _ = play(searcher, study, misplaced(hidden), 100)
+            found[searcher.kind] += min(trial.values["a"] for trial in trials) / 6
+    assert found["nsga2"] < 0.4 * found["random"]
 
 
 def test_a_tournament_prefers_the_lower_front_and_then_the_less_crowded():

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from search.candidates import Candidates
 from search.encoding import Cube, config_key, decode, encode
 from search.errors import InvalidConfig, InvalidSpace
-from search.orders import neighbours, pairs, ranked, unranked
+from search.orders import blended, neighbours, pairs, ranked, unranked
 from search.parameters import ChoiceParameter, Condition, FloatParameter, PermutationParameter
 from search.problem import Objective, Problem
 from search.scales import Permutations
@@ -82,6 +82,26 @@ def test_neighbours_have_one_item_moved_or_two_swapped(order, reach, seed):
         swapped = len(differing) == 2 and differing[1] - differing[0] == reach
         assert swapped or found in moved
         assert kendall(order, found) in (reach, 2 * reach - 1)
+
+
+@given(orders, st.randoms(use_true_random=False), st.integers(0, 2**32))
+def test_an_order_from_two_keeps_what_they_agree_on(order, random, seed):
+    other = random.sample(order, len(order))
+    parents = np.array([order, other])
+    firsts, seconds = np.repeat(parents[:1], 50, axis=0), np.repeat(parents[1:], 50, axis=0)
+    children = blended(firsts, seconds, np.random.default_rng(seed))
+    np.testing.assert_array_equal(np.sort(children), np.sort(firsts))
+    first, second = pairs(parents)
+    agreed = first == second
+    assert (pairs(children)[:, agreed] == first[agreed]).all()
+
+
+def test_an_order_from_two_has_about_as_much_of_either():
+    rng = np.random.default_rng(0)
+    firsts = np.tile(np.arange(8), (4000, 1))
+    children = blended(firsts, firsts[:, ::-1].copy(), rng)
+    assert pairs(children).mean() == pytest.approx(0.5, abs=0.01)
+    assert len(np.unique(children, axis=0)) == 2**7  # at either end of what is left, every time
 
 
 def test_every_neighbour_is_met():

@@ -44,6 +44,7 @@ class TestGrid(SearcherContract):
 
 class TestBoTorch(SearcherContract):
     searcher = QUICK
+    spoilt = ("nested", "permutation")
 
 
 class TestGP(SearcherContract):
@@ -68,7 +69,6 @@ class TestTPE(SearcherContract):
 
 class TestAuto(SearcherContract):
     searcher = AutoSearcher(initial=12)
-    spaces = ("float", "step", "nested")
 
 
 def problem(*parameters, **changes):

@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.linalg import cholesky
 from scipy.stats import norm
 
 from search.candidates import Candidates
 from search.encoding import Cube
 from search.surrogates.acquire import choose, contenders, log_improvement
+from search.surrogates.climbing import climb
 from search.surrogates.gaussian import Gaussian, Mixture
+from search.surrogates.levelled import levelled
 from search.surrogates.sparse import ArdCovariance
 from search.surrogates.surrogate import Draws
 from tests.contracts.spaces import space
@@ -101,3 +104,46 @@ def test_pending_points_and_those_of_the_batch_keep_their_distance():
     assert abs(alone - beside) > 0.02
     together = np.sort(batch(np.empty((0, 1)), 5))
     assert np.diff(together).min() > 0.01
+
+
+def test_a_process_about_its_own_mean_is_factored_once(monkeypatch):
+    """The mean is that of generalised least squares, here by plain linear algebra."""
+    X, calls = rng().random((9, 2)), []
+    y = 4.0 + np.sin(5 * X[:, 0])
+    covariance = ArdCovariance(np.array([2.0, 1.0]), 1.5)
+
+    def counted(*arguments, **named):
+        calls.append(1)
+        return cholesky(*arguments, **named)
+
+    monkeypatch.setattr("search.surrogates.gaussian.cholesky", counted)
+    model = levelled(covariance, X, y, 0.02)
+    assert len(calls) == 1
+    inverse = np.linalg.inv(covariance.cross(X, X) + 0.02 * np.eye(9))
+    m = inverse.sum(axis=0) @ y / inverse.sum()
+    A = rng().random((4, 2)) + 0.1
+    expected = m + covariance.cross(A, X) @ inverse @ (y - m)
+    np.testing.assert_allclose(model.moments(A)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bound", [9, 12, 20, 60])
+def test_a_climb_evaluates_no_more_often_than_it_may(bound):
+    """On a function that line searches find hard: steep, curved, and with a kink."""
+    calls, scales = [], np.array([1.0, 30.0, 300.0, 0.1])
+
+    def hard(theta):
+        calls.append(1)
+        bowl = scales * (theta - 0.7)
+        wave = 5 * np.sin(7 * theta)
+        slope = scales * bowl + 35 * np.cos(7 * theta) + np.sign(theta)
+        return float(0.5 * bowl @ bowl + wave.sum() + np.abs(theta).sum()), slope
+
+    starts = np.random.default_rng(0).uniform(-3, 3, (60, 4))
+    most = 0
+    for start in starts:
+        calls.clear()
+        value, theta = climb(hard, start, [(-4, 4)] * 4, bound)
+        most = max(most, len(calls))
+        assert value <= hard(start)[0]
+        assert hard(theta)[0] == pytest.approx(value)
+    assert bound / 2 - 3 < most <= bound

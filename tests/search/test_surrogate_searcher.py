@@ -21,9 +21,7 @@ from search.surrogates.ibnn import InfiniteWidth
 from search.surrogates.networks import HMC, DeepEnsemble, DeepKernel, Laplace
 from search.surrogates.saas import Saas
 from search.trial import Trial, TrialState
-from tests.contracts.searchers import SearcherContract, proposed
-
-FEW = ("float", "choice", "nested")
+from tests.contracts.searchers import SCALES, SearcherContract, proposed
 
 
 def quick(surrogate):
@@ -36,26 +34,38 @@ class TestInfiniteWidth(SearcherContract):
 
 class TestSaas(SearcherContract):
     searcher = quick(Saas(fit_evaluations=160))
+    spoilt = ("nested", "permutation")
 
 
 class TestDeepEnsemble(SearcherContract):
     searcher = quick(DeepEnsemble(members=4, width=6, steps=30))
-    spaces = FEW
 
 
 class TestLaplace(SearcherContract):
     searcher = quick(Laplace(width=4, steps=30))
-    spaces = FEW
 
 
 class TestDeepKernel(SearcherContract):
     searcher = quick(DeepKernel(width=4, embedding=2, steps=20))
-    spaces = FEW
 
 
 class TestHMC(SearcherContract):
     searcher = quick(HMC(width=4, warm=10, keep=8, leaps=5))
-    spaces = FEW
+    spoilt = ("nested", "permutation")
+
+
+def test_the_contract_sees_a_model_that_always_fails(monkeypatch):
+    def fails(*_, **__):
+        raise np.linalg.LinAlgError("not positive definite")
+
+    class Failing(SearcherContract):
+        searcher = quick(Laplace(width=5, steps=31))
+
+    monkeypatch.setattr("search.surrogates.linearised.fit", fails)
+    with pytest.raises(AssertionError, match="the laplace model failed"):
+        Failing().test_results_of_any_scale_do_no_harm("float", SCALES[2])
+    with pytest.raises(AssertionError, match="the laplace model failed"):
+        Failing().test_results_that_are_not_finite_do_no_harm("float", math.nan)
 
 
 SURROGATES = [InfiniteWidth(), Saas(), DeepEnsemble(), Laplace(), DeepKernel(), HMC()]
@@ -127,6 +137,32 @@ def test_a_numerical_failure_is_answered_with_sobol_points_that_say_so(monkeypat
     batch = quick(InfiniteWidth()).suggest(history, 2)
     assert proposed(batch) == proposed(Sobol().suggest(history, 2))
     assert "the ibnn model failed: LinAlgError" in batch.suggestions[0].origin["because"]
+
+
+def test_another_searcher_makes_its_design():
+    """As in docs/search.md: `gp` until there are fifty trials, then the deep kernel."""
+    searcher = TypeAdapter(SearcherSettings).validate_python(
+        {
+            "kind": "phased",
+            "first": {"kind": "gp"},
+            "after": 50,
+            "then": {"kind": "botorch", "surrogate": {"kind": "dkl"}},
+        }
+    )
+    study = problem()
+    check_supported(study, searcher)
+    configs = [s.config for s in Sobol().suggest(History(problem=study), 50).suggestions]
+    trials = [
+        Trial(number=n, config=c, state=TrialState.COMPLETED, values={"loss": valley(c)})
+        for n, c in enumerate(configs)
+    ]
+    before, after = (
+        searcher.suggest(History(problem=study, trials=trials[:count], batch=1), 1).suggestions[0]
+        for count in (49, 50)
+    )
+    assert before.origin["by"] == "gp"
+    assert after.origin["surrogate"] == "dkl"
+    assert after.origin["seen"] == 50
 
 
 def test_what_a_surrogate_does_not_serve_is_refused():

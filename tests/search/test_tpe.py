@@ -206,6 +206,7 @@ def test_trials_that_miss_a_constraint_come_behind_by_how_much_they_miss_it():
     trials += [trial(20, loss=-1.0), trial(21, loss=99.0, bytes=10.0)]
     assert places(split(bounded, trials).below) == [18, 19, 21]
     assert places(split(replace(bounded, constraints=()), trials).below) == [0, 1, 20]
+    assert split(bounded, [trial(0, TrialState.RUNNING)]).below == []  # before any has ended
 
 
 def brute_fronts(losses):
