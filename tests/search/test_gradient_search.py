@@ -176,13 +176,13 @@ def test_a_memo_spares_the_fit_until_more_is_known():
     again = QUICK.suggest(replace(history, memo=first.memo, batch=4), 1)
     assert again.memo == first.memo
     kept = memos.plan_fit(replace(history, memo=first.memo), 3, 37, 80)
-    assert (kept.evaluations, list(kept.starts)) == (0, [known.shape])
+    assert (kept.evaluations, list(kept.starts)) == (0, [known.at])
     polished = memos.plan_fit(replace(history, memo=first.memo), 3, 39, 80)
     assert (polished.evaluations, polished.polished, polished.sought) == (16, 39, 36)
     sought = memos.plan_fit(replace(history, memo=first.memo), 3, 45, 80)
     assert (sought.evaluations, len(sought.starts), sought.sought) == (80, 2, 45)
     cold = memos.plan_fit(replace(history, memo=first.memo), 4, 37, 80)
-    assert known.shape not in cold.starts
+    assert known.at not in cold.starts
 
 
 @pytest.mark.parametrize(
