@@ -1,7 +1,7 @@
 """One Gaussian process for each metric of a study, and what is remembered of their fits.
 
 The metrics are taken for independent given the config.  Each model learns from the trials that have
-its metric; hyperparameters are fitted, polished and kept as refits.py has it, a memo for each metric.
+its metric; hyperparameters are fitted, polished and kept by refits.py, a memo for each metric.
 """
 
 from __future__ import annotations
