@@ -77,7 +77,7 @@ def best_rival(plan: Plan, rows: Mapping[str, Interval]) -> str | None:
 
 def differences(plan: Plan, table: Table) -> dict[str, dict[str, Any]]:
     """For each arm of ours: group, and `overall`, to how far it is ahead of the best rival."""
-    by_group = {group: group_rows(plan, table, group) for group in plan.groups}
+    by_group = {group: _comparable(plan, table, group) for group in plan.groups}
     overall = overall_rows(plan, table)
     found: dict[str, dict[str, Any]] = {}
     for arm in plan.arms:
@@ -86,12 +86,19 @@ def differences(plan: Plan, table: Table) -> dict[str, dict[str, Any]]:
         mine = {
             group: _against(plan, table, arm.name, [group], rows)
             for group, rows in by_group.items()
-            if arm.name in rows
+            if table[arm.name][group]
         }
         if arm.name in overall:
             mine["overall"] = _against(plan, table, arm.name, plan.groups, overall)
         found[arm.name] = {group: each for group, each in mine.items() if each is not None}
     return found
+
+
+def _comparable(plan: Plan, table: Table, group: str) -> Mapping[str, Interval]:
+    """The means over all of a group, which alone tell who is best; any, where no rival ran it all."""
+    rows = group_rows(plan, table, group)
+    whole = {name: row for name, row in rows.items() if complete(plan, table, name, group)}
+    return rows if best_rival(plan, whole) is None else whole
 
 
 def against_each_rival(plan: Plan, table: Table) -> dict[str, dict[str, dict[str, Any]]]:

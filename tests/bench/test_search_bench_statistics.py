@@ -156,6 +156,14 @@ def test_a_solver_with_missing_studies_has_no_overall_score():
     assert differences(PLAN, table)["trimtab-core"]["overall"]["best_rival"] == "weak"
 
 
+def test_who_has_run_the_easy_tasks_only_is_not_the_best_rival():
+    table = _table(trimtab_core=0.5, strong=0.4, weak=0.1, random=0.0)
+    table["weak"]["g"] = {"g/a": {1: 0.9, 2: 0.9}}
+    assert differences(PLAN, table)["trimtab-core"]["g"]["best_rival"] == "strong"
+    del table["strong"]["g"]["g/b"][1]
+    assert differences(PLAN, table)["trimtab-core"]["g"]["best_rival"] == "weak"
+
+
 def test_each_rival_is_compared_where_both_have_played():
     table = _table(trimtab_core=0.5, strong=0.4, weak=0.1, random=0.0)
     del table["strong"]["h"]["h/c"]
