@@ -95,7 +95,7 @@ def differences(plan: Plan, table: Table) -> dict[str, dict[str, Any]]:
 
 
 def _comparable(plan: Plan, table: Table, group: str) -> Mapping[str, Interval]:
-    """The means over all of a group, which alone tell who is best; any, where no rival ran it all."""
+    """The means over all of a group, which tell who is best; any, where no rival ran it all."""
     rows = group_rows(plan, table, group)
     whole = {name: row for name, row in rows.items() if complete(plan, table, name, group)}
     return rows if best_rival(plan, whole) is None else whole
