@@ -206,7 +206,7 @@ def test_an_order_sets_the_best_apart_by_where_its_items_stand():
     rows = cube.snap(np.random.default_rng(2).random((200, 2)))
     losses = np.array([place_of_b(cube.decode(row)) for row in rows])
     order, x = shares(divergences(cube, rows, losses))
-    assert order > 0.9
+    assert order > 0.85
     assert order + x == pytest.approx(1)
     assert shares(divergences(cube, rows, rows[:, 1]))[1] > 0.9
     assert not any(edge.parameter == "order" for edge in edges(cube, rows, rows[:, 0]))

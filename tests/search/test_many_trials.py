@@ -92,7 +92,8 @@ def test_a_surrogate_sees_three_hundred_of_them(surrogate, monkeypatch):
     seen = counting(monkeypatch, type(surrogate), "fit", lambda _, observed, *__: len(observed.y))
     batch = suggested(BoTorch(candidates=100, surrogate=surrogate))
     assert seen == [surrogates.MODEL_POINTS]
-    assert {s.origin["seen"] for s in batch.suggestions} == {300}
+    told = {(s.origin["seen"], s.origin["model_trials"]) for s in batch.suggestions}
+    assert told == {(5_000, 300)}
 
 
 @pytest.mark.parametrize(
