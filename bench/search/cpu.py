@@ -25,7 +25,7 @@ from bench.search.tasks.task import Task
 from search.encoding import Cube
 
 COUNTS = (50, 100, 300)
-CYCLES = 5
+CYCLES = 20
 SEED = 20_261_122
 TASKS = {
     "continuous": "continuous/f15-i90-d10",
