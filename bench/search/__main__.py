@@ -4,7 +4,7 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -27,9 +27,6 @@ from bench.search.tasks.task import Task
 
 CONSOLE = Console(stderr=True)
 REMOTE_PROCESSES = 6  # they mostly wait for the suggester
-# A suggestion for several objectives takes a second of CPU or two: six studies on two cores would
-# be measured by how old their suggestions are.
-SEVERAL_PROCESSES, SEVERAL_HOLD = 2, 3.0  # times as long
 
 
 def main() -> None:
@@ -113,26 +110,14 @@ def _play(
             left_out[each.name] = str(error).strip()[-2000:]
             CONSOLE.print(f"[red]{each.name} does not start and is left out: {error}")
             return
-        for tasks, count, around in shifts(each, plan, options, environment):
-            minutes = None if options.minutes is None else options.minutes - elapsed() / 60
-            todo = jobs([each], tasks, plan.seeds, cache, around)
-            done = run(todo, cache, processes=count, minutes=minutes, label=each.name[:30])
-            ran.open += done.open
-            ran.failures += done.failures
+        minutes = None if options.minutes is None else options.minutes - elapsed() / 60
+        processes = REMOTE_PROCESSES if each.remote else options.processes
+        todo = jobs([each], plan.tasks, plan.seeds, cache, environment)
+        done = run(todo, cache, processes=processes, minutes=minutes, label=each.name[:30])
+        ran.open += done.open
+        ran.failures += done.failures
         if needs_cpu and (options.minutes is None or elapsed() < 60 * options.minutes):
             measure(each, groups, cpu, counts=options.counts, environment=environment)
-
-
-def shifts(
-    each: Arm, plan: Plan, options: argparse.Namespace, environment: Mapping[str, str]
-) -> Iterator[tuple[list[Task], int, Mapping[str, str]]]:
-    """What an arm plays one after the other: tasks, how many at a time, and around what."""
-    if not each.remote:
-        yield list(plan.tasks), options.processes, environment
-        return
-    yield [task for task in plan.tasks if task.objectives == 1], REMOTE_PROCESSES, environment
-    held = {**environment, "BENCH_HOLD": str(SEVERAL_HOLD * options.hold)}
-    yield [task for task in plan.tasks if task.objectives > 1], SEVERAL_PROCESSES, held
 
 
 def _result(
@@ -159,7 +144,6 @@ def _result(
             "interval": "95%, two-level bootstrap over tasks within groups and seeds within tasks",
             "cpu": "process CPU on one thread, imports excluded, the same history for all",
             "hold_seconds": options.hold,
-            "hold_seconds_of_several_objectives": SEVERAL_HOLD * options.hold,
             "variants_of_ours_tried_on_choose": len(variants.tried()),
         },
         "solvers": {name: each.version for name, each in arms.items()},

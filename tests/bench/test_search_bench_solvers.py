@@ -6,7 +6,6 @@ import random
 import pytest
 
 from bench.search import variants
-from bench.search.__main__ import shifts
 from bench.search.cache import Cache, Key, file_name, keep, key
 from bench.search.cpu import CYCLES, CpuCache, seconds
 from bench.search.drivers.protocol import Server, Solver
@@ -268,16 +267,3 @@ def test_every_key_is_made_of_what_the_list_says():
     assert found == Key(
         "random", "1", "continuous/f01-i02-d08", read_list("check")[0].digest, 3, 50
     )
-
-
-def test_studies_of_several_objectives_are_held_longer_through_the_service():
-    one = Task(name="g/a", space=SPACE)
-    two = Task(name="g/b", space=SPACE, objectives=2)
-    options, around = parse(["--quick"]), {"BENCH_HOLD": "0.5", "BENCH_URL": "u"}
-    remote, core = arm("trimtab"), arm("trimtab-core")
-    first, second = shifts(remote, Plan([remote], [one, two], [1]), options, around)
-    assert (first[0], first[2]) == ([one], around)
-    assert (second[0], second[2]) == ([two], {"BENCH_HOLD": "1.5", "BENCH_URL": "u"})
-    assert first[1] > second[1]
-    (whole,) = shifts(core, Plan([core], [one, two], [1]), options, {})
-    assert whole == ([one, two], options.processes, {})
