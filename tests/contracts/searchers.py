@@ -172,9 +172,10 @@ def check_no_model_failed(batch: Batch) -> None:
 
 def spread(names: list[str], values: list[object]) -> list[tuple[str, object]]:
     """Every value on one space, and on every other space one of them in turn."""
-    others = [name for name in names if name != "nested"]
+    most = "nested" if "nested" in names else names[0]
+    others = [name for name in names if name != most]
     turns = [(name, values[k % len(values)]) for k, name in enumerate(others)]
-    return [*(("nested", value) for value in values), *turns]
+    return [*((most, value) for value in values), *turns]
 
 
 class SearcherContract:

@@ -1,11 +1,12 @@
 """BoTorch is held to what every searcher promises also where it has more than one thing to mind."""
 
 from search.problem import Objective, OutcomeConstraint
-from search.searchers.aims import Cost
+from search.searchers.aims import Cost, Risk
 from search.searchers.botorch import BoTorch
 from search.searchers.phased import Phased
 from search.searchers.sobol import Sobol
 from tests.contracts.searchers import SearcherContract
+from tests.contracts.spaces import SPACES, TINY
 
 TWO = (Objective(metric="loss"), Objective(metric="latency", goal="maximize"))
 
@@ -61,3 +62,11 @@ class TestMaxValueEntropySearch(SearcherContract):
 class TestJointEntropySearch(SearcherContract):
     spaces, spoilt = SPREAD, SOME
     searcher = quick(acquisition="jes")
+
+
+class TestInputNoise(SearcherContract):
+    """On the spaces that have what wavers."""
+
+    searcher = quick(input_noise={"x": 0.05}, risk=Risk(measure="value_at_risk", level=0.8))
+    spaces = ("float", "bool", "permutation")
+    refuses = tuple(sorted({*SPACES, *TINY} - {*spaces}))
