@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 
-from search.problem import Objective
 from search.searcher import History
 from search.values import JSON
 
@@ -25,15 +24,10 @@ def origin_of(
     """
     told = dict(numbers)
     if loss is not None:
-        told["mean"] = metric_of(history.problem.objectives[0], loss)
+        told["mean"] = history.problem.objectives[0].value(loss)
     origin: dict[str, JSON] = {"by": by, **finite(told)}
     origin |= {"seen": history.seen, "model_trials": model_trials}
     return origin if nearest is None else {**origin, "nearest": nearest}
-
-
-def metric_of(objective: Objective, loss: float) -> float:
-    """A loss in the direction of its metric."""
-    return loss if objective.goal == "minimize" else -loss
 
 
 def finite(numbers: Mapping[str, float]) -> dict[str, JSON]:

@@ -57,7 +57,11 @@ class Objective(Wire):
         """The value with its sign turned so that lower is better; non-finite becomes +inf."""
         if not math.isfinite(value):
             return math.inf
-        return value if self.goal == "minimize" else -value
+        return self.value(value)  # turning a sign is its own inverse
+
+    def value(self, loss: float) -> float:
+        """The value of the metric that is this loss: the other way round."""
+        return loss if self.goal == "minimize" else -loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

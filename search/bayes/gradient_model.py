@@ -28,10 +28,11 @@ from torch import Tensor
 from search.bayes.anchored import Solvable
 from search.bayes.gradient_data import Taught
 from search.bayes.gradient_kernel import SLOPE_VARIANCE, Spots, profile, squared_distances
+from search.gp.fit import LENGTH
 from search.gp.improvement import LOG_ROOT_TWO_PI
 from search.scales import Floats
 
-LENGTH, NOISE, SLOPE_NOISE = (0.025, math.exp(6)), (1e-5, math.e), (1e-6, 1e6)  # bounds
+NOISE, SLOPE_NOISE = (1e-5, math.e), (1e-6, 1e6)  # bounds
 SHAPE, RATE = 2.0, 3.0  # of the prior of a^2
 
 

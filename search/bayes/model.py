@@ -24,10 +24,10 @@ from gpytorch.priors import LogNormalPrior
 from torch import Tensor
 
 from search.gp import fit as evidence
+from search.gp.fit import LENGTH
 from search.gp.kernels import RBF
 from search.gp.threads import one_thread
 
-LENGTH = 0.025, math.exp(6)  # bounds of l
 NOISE = 1e-5, math.e  # bounds of the noise variance
 
 
@@ -74,12 +74,7 @@ class Hyperparameters:
 
 def cold_starts(free: int) -> list[Hyperparameters]:
     """Where a fit begins that knows nothing: a wiggly function and a smooth one."""
-    wiggly = math.exp(math.sqrt(2) + 0.5 * math.log(free) - 3)
-    smooth = 0.6 * math.sqrt(free)
-    return [
-        Hyperparameters(lengths=(wiggly,) * free, noise=math.exp(-5)),
-        Hyperparameters(lengths=(smooth,) * free, noise=math.exp(-6)),
-    ]
+    return [Hyperparameters(at.lengths, at.noise) for at in evidence.cold_starts(free)]
 
 
 def build(X: Tensor, y: Tensor, owners: Sequence[int], at: Hyperparameters) -> SingleTaskGP:
@@ -118,15 +113,11 @@ def fit(
         likelihood = evidence.Evidence(points, columns, RBF)
         # A line search under way when its share ends may take a few more.
         more = evidence.LINE_SEARCH * len(starts)
-        at = evidence.fit(likelihood, [_within(start) for start in starts], evaluations + more)
+        # The mean follows from the rest.
+        known = [evidence.Hyperparameters(start.lengths, start.noise) for start in starts]
+        at = evidence.fit(likelihood, known, evaluations + more)
         mean = likelihood.mean(at)
     return Hyperparameters(lengths=at.lengths, noise=at.noise, mean=mean)
-
-
-def _within(start: Hyperparameters) -> evidence.Hyperparameters:
-    """The start without its mean, which follows from the rest, and within the bounds."""
-    lengths = tuple(min(max(length, LENGTH[0]), LENGTH[1]) for length in start.lengths)
-    return evidence.Hyperparameters(lengths, min(max(start.noise, NOISE[0]), NOISE[1]))
 
 
 def _above(bound: float) -> GreaterThan:

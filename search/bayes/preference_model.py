@@ -22,7 +22,8 @@ from gpytorch.kernels import ScaleKernel
 from gpytorch.priors import SmoothedBoxPrior
 from torch import Tensor
 
-from search.bayes.model import LENGTH, GroupedRBF, cold_starts
+from search.bayes.model import GroupedRBF, cold_starts
+from search.gp.fit import LENGTH
 
 SCALE = 0.05, 200.0  # bounds of the variance of utilities, where an answer's noise is 2
 STEPS = 100  # at most, from one guess at the utilities to the most probable ones
